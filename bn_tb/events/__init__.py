@@ -1,0 +1,1 @@
+"""Event files to runs, without tensorflow."""

@@ -1,0 +1,1 @@
+"""Serialized graphs to wiring evidence, without tensorflow."""

@@ -1,0 +1,1 @@
+"""One fault, one file, one manual page; `ALL_RULES` is the registry."""

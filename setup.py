@@ -1,0 +1,55 @@
+"""Packaging of bn_tb; tool settings are in pyproject.toml."""
+
+import pathlib
+import re
+
+import setuptools
+
+HERE = pathlib.Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "bn_tb/__init__.py").read_text())[1]
+
+TRAIN = [
+    "tensorflow>=2.21",  # tf.compat.v1 together with a tf_keras of the same release
+    "tf_keras>=2.21",  # the real tf.compat.v1.layers
+]
+STUDY = ["matplotlib>=3.9"]  # the pictures of docs/studies.md
+TEST = [
+    "pytest>=8",
+    "pytest-xdist>=3.6",  # two workers halve the time of the suite
+    "hypothesis>=6.100",  # property tests and fuzzing where atheris does not install
+    "jsonschema>=4.20",  # JSON and SARIF reports against their schemas
+    "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
+    "tensorboardX>=2.6.2",  # a writer of event files met in the wild
+]
+CHECKS = ["ruff>=0.12", "mypy>=1.15", "types-protobuf"]
+
+setuptools.setup(
+    name="bn_tb",
+    version=VERSION,
+    description="Finds batch-norm faults in TensorBoard logs and says what to change",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=setuptools.find_packages(include=["bn_tb", "bn_tb.*"]),
+    package_data={"bn_tb": ["py.typed"]},
+    install_requires=[
+        "absl-py>=2.1",  # flags
+        "google-crc32c>=1.6",  # CRC-32C in C; 1.6 is the first with wheels for Python 3.13
+        "numpy>=1.26",  # first with wheels for Python 3.12
+        "protobuf>=5.26",  # upb, the C parser, with the message_factory API in use
+        "rich>=13.7",  # terminal tables, colour, progress
+        "tensorboard>=2.21",  # older ones fail at import with setuptools 82 and newer
+    ],
+    extras_require={
+        "train": TRAIN,
+        "study": TRAIN + STUDY,
+        "dev": TRAIN + STUDY + TEST + CHECKS,
+    },
+    entry_points={
+        "console_scripts": [
+            "bn_tb.analyze = bn_tb.analyze:console_main",
+            "bn_tb.train = bn_tb.train:console_main",
+        ],
+    },
+)
