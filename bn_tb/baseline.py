@@ -1,0 +1,67 @@
+"""Known findings, kept in a file, so that only new ones fail a gate."""
+
+import dataclasses
+import json
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+from bn_tb.errors import UsageError
+
+VERSION = 1
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class KnownFinding:
+    """One line of a baseline file; all but the fingerprint is there for the reviewer.
+
+    Attributes:
+      run: Run name.
+      code: Rule code.
+      layers: Layer names.
+      fingerprint: Of the finding.
+    """
+
+    run: str
+    code: str
+    layers: tuple[str, ...]
+    fingerprint: str
+
+
+def load(path: str) -> tuple[KnownFinding, ...]:
+    """Returns the findings of a baseline file.
+
+    Raises:
+      UsageError: The file cannot be read or is not a baseline.
+    """
+    try:
+        document = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+        if document["bn_tb_baseline"] != VERSION:
+            raise UsageError(
+                f"{path}: baseline version {document['bn_tb_baseline']!r}, want {VERSION}; "
+                "write it again with --update_baseline"
+            )
+        return tuple(_known(entry) for entry in document["findings"])
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: no such baseline; write it with --baseline={path} --update_baseline"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the baseline: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path}: not a baseline of bn_tb ({type(error).__name__}: {error}); "
+            "write it again with --update_baseline"
+        ) from None
+
+
+def dump(findings: Iterable[KnownFinding]) -> str:
+    """Returns the text of a baseline file: sorted, so that a diff shows what changed."""
+    entries = [dataclasses.asdict(finding) for finding in sorted(set(findings))]
+    return json.dumps({"bn_tb_baseline": VERSION, "findings": entries}, indent=1) + "\n"
+
+
+def _known(entry: dict[str, Any]) -> KnownFinding:
+    return KnownFinding(
+        str(entry["run"]), str(entry["code"]), tuple(entry["layers"]), str(entry["fingerprint"])
+    )

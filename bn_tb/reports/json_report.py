@@ -1,0 +1,102 @@
+"""The JSON report, schema_version 1; `schema.json` beside this file describes it."""
+
+import json
+import math
+import re
+from typing import Any
+
+from bn_tb import __version__
+from bn_tb.diagnosis import Finding, LayerDiagnosis, RunDiagnosis
+from bn_tb.layers import BatchNormLayer
+from bn_tb.reports.report import Report, View
+from bn_tb.run import FileReport
+
+SCHEMA_VERSION = 1
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def render(report: Report, view: View) -> str:
+    """Returns the report as JSON in ASCII, so that no terminal and no encoding can spoil it."""
+    return json.dumps(document(report), indent=1, allow_nan=False) + "\n"
+
+
+def document(report: Report) -> dict[str, Any]:
+    """Returns the JSON report as plain values; numbers that are not finite are null."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "bn_tb", "version": __version__},
+        "exit_code": int(report.exit_code),
+        "runs": [_run(report, run) for run in report.runs],
+    }
+
+
+def _run(report: Report, diagnosis: RunDiagnosis) -> dict[str, Any]:
+    run = diagnosis.subject.run
+    pairs = zip(diagnosis.layers, diagnosis.subject.layers, strict=True)
+    return {
+        "run": _valid(run.name),
+        "logdir": _valid(run.logdir),
+        "verdict": diagnosis.verdict,
+        "files": [_file(file) for file in run.files],
+        "first_step": run.first_step,
+        "last_step": run.last_step,
+        "layers": [_layer(judged, layer) for judged, layer in pairs],
+        "findings": [_finding(report, diagnosis, finding) for finding in diagnosis.findings],
+    }
+
+
+def _file(file: FileReport) -> dict[str, Any]:
+    return {
+        "path": _valid(file.path),
+        "bytes": file.bytes,
+        "events": file.events,
+        "status": file.status,
+        "detail": _valid(file.detail),
+    }
+
+
+def _layer(judged: LayerDiagnosis, layer: BatchNormLayer) -> dict[str, Any]:
+    return {
+        "layer": _valid(judged.layer),
+        "verdict": judged.verdict,
+        "moving_mean_tag": _valid(layer.mean_tag) or None,
+        "moving_variance_tag": _valid(layer.variance_tag) or None,
+        "points": judged.points,
+        "first_step": judged.first_step,
+        "last_step": judged.last_step,
+        "last_change_step": judged.last_change_step,
+        "momentum": _finite(judged.momentum),
+        "momentum_source": judged.momentum_source,
+        "initial_weight": _finite(judged.initial_weight),
+    }
+
+
+def _finding(report: Report, run: RunDiagnosis, finding: Finding) -> dict[str, Any]:
+    entry = {
+        "code": finding.code,
+        "name": finding.name,
+        "severity": finding.severity.label,
+        "confidence": finding.confidence.label,
+        "layers": [_valid(layer) for layer in finding.layers],
+        "step": finding.step,
+        "message": _valid(finding.message),
+        "evidence": [_valid(line) for line in finding.evidence],
+        "fix": _valid(finding.fix),
+        "causes": list(finding.causes),
+        "fingerprint": finding.fingerprint,
+    }
+    if reason := report.suppressed(run, finding):
+        entry["suppressed"] = _valid(reason)
+    if report.baseline is not None:
+        entry["baseline"] = "known" if report.known(finding) else "new"
+    return entry
+
+
+def _valid(text: str) -> str:
+    """Returns text without lone surrogates, which JSON parsers refuse."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _finite(number: float | None) -> float | None:
+    return None if number is None or not math.isfinite(number) else float(number)

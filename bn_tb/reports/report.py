@@ -1,0 +1,131 @@
+"""What every renderer gets: diagnoses, and what gates make of them."""
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Iterator
+
+from bn_tb.baseline import KnownFinding
+from bn_tb.diagnosis import Finding, RunDiagnosis
+from bn_tb.rules._rule import Severity
+from bn_tb.suppressions import Suppression, accepting
+
+UNJUDGED = ("insufficient", "no-batch-norm", "unreadable")
+"""Verdicts that are no judgement; `not-logged` is one where a graph was judged."""
+
+
+class ExitCode(enum.IntEnum):
+    """Exit statuses of `bn_tb.analyze`."""
+
+    CLEAN = 0
+    FINDINGS = 1
+    UNUSABLE = 2
+    NOT_JUDGED = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How a person wants to see a report; machine formats ignore it.
+
+    Attributes:
+      width: Columns.
+      colour: Whether to write ANSI colours.
+      unicode: Whether the reader can show more than ASCII.
+      verbose: Every run, layer and suppressed finding in full.
+    """
+
+    width: int = 80
+    colour: bool = False
+    unicode: bool = True
+    verbose: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Report:
+    """Diagnoses and gates.
+
+    Attributes:
+      runs: The diagnoses, in reading order.
+      fail_on: Smallest severity that fails, or None to never fail.
+      suppressions: Accepted findings; they do not fail.
+      baseline: Known findings, which do not fail, or None without a baseline.
+      problems: One line for each thing asked for that could not be read at all.
+    """
+
+    runs: tuple[RunDiagnosis, ...]
+    fail_on: Severity | None = Severity.ERROR
+    suppressions: tuple[Suppression, ...] = ()
+    baseline: tuple[KnownFinding, ...] | None = None
+    problems: tuple[str, ...] = ()
+
+    def findings(self) -> Iterator[tuple[RunDiagnosis, Finding]]:
+        """Yields every finding with its run."""
+        for run in self.runs:
+            for finding in run.findings:
+                yield run, finding
+
+    def suppressed(self, run: RunDiagnosis, finding: Finding) -> str:
+        """Returns the reasons for which a finding is accepted, or an empty string."""
+        entries = accepting(self.suppressions, run.subject.run.name, finding)
+        return "; ".join(dict.fromkeys(entry.reason for entry in entries))
+
+    def known(self, finding: Finding) -> bool:
+        """Returns whether the baseline holds a finding."""
+        return finding.fingerprint in self._fingerprints
+
+    def fails(self, run: RunDiagnosis, finding: Finding) -> bool:
+        """Returns whether a finding fails the gate."""
+        return (
+            self.fail_on is not None
+            and finding.severity >= self.fail_on
+            and not self.known(finding)
+            and not self.suppressed(run, finding)
+        )
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The exit status of the command line; what could not be read comes first."""
+        if self.problems or all(run.verdict == "unreadable" for run in self.runs):
+            return ExitCode.UNUSABLE
+        if any(self.fails(run, finding) for run, finding in self.findings()):
+            return ExitCode.FINDINGS
+        return ExitCode.CLEAN if any(map(_judged, self.runs)) else ExitCode.NOT_JUDGED
+
+    @property
+    def unused_suppressions(self) -> tuple[Suppression, ...]:
+        """The entries that accepted nothing and can be deleted."""
+        used = {
+            entry
+            for run, finding in self.findings()
+            for entry in accepting(self.suppressions, run.subject.run.name, finding)
+        }
+        return tuple(entry for entry in self.suppressions if entry not in used)
+
+    @property
+    def cured(self) -> tuple[KnownFinding, ...]:
+        """Findings of the baseline that are gone, in runs that were looked at again."""
+        seen = {run.subject.run.name for run in self.runs if run.verdict != "unreadable"}
+        present = {finding.fingerprint for _, finding in self.findings()}
+        return tuple(
+            entry
+            for entry in self.baseline or ()
+            if entry.run in seen and entry.fingerprint not in present
+        )
+
+    def as_baseline(self) -> tuple[KnownFinding, ...]:
+        """Returns every finding that is not suppressed, for a baseline file."""
+        return tuple(
+            KnownFinding(run.subject.run.name, finding.code, finding.layers, finding.fingerprint)
+            for run, finding in self.findings()
+            if not self.suppressed(run, finding)
+        )
+
+    @functools.cached_property
+    def _fingerprints(self) -> frozenset[str]:
+        return frozenset(entry.fingerprint for entry in self.baseline or ())
+
+
+def _judged(run: RunDiagnosis) -> bool:
+    if run.verdict == "not-logged":
+        return run.subject.graph is not None and bool(run.subject.graph.layers)
+    return run.verdict not in UNJUDGED
