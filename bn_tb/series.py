@@ -46,10 +46,13 @@ class HistogramSeries:
     Attributes:
       steps: Global step of each point, int64 `[T]`.
       wall_times: Seconds since the epoch, float64 `[T]`.
-      minimum: Smallest value, float64 `[T]`; NaN where the histogram is empty.
-      maximum: Largest value, float64 `[T]`; NaN where the histogram is empty.
-      count: Number of values (channels of a statistic), float64 `[T]`.
-      total: Sum of the values, float64 `[T]`.
+      minimum: Smallest value, float64 `[T]`; NaN where the histogram is empty, NaN or infinite
+        where it held such values (TF2 histograms of a NaN say nothing else: their count is 0).
+      maximum: Largest value, float64 `[T]`; the same.
+      count: Number of values (channels of a statistic) in the histogram, float64 `[T]`. TF2 counts
+        no value if one is NaN, and leaves out infinite ones.
+      total: Sum of the values, float64 `[T]`; non-finite exactly where the histogram held a NaN or
+        an infinity, 0 where it is empty.
       sum_squares: Sum of the squared values, float64 `[T]`.
       bands: Values at `BAND_LEVELS`, interpolated inside buckets, float32 `[T, 9]`; NaN for the
         series of weights, of which only the change is of interest, and for empty histograms.
@@ -70,6 +73,11 @@ class HistogramSeries:
     identity: npt.NDArray[np.uint64]
     exact_moments: bool = True
     thinned: bool = False
+
+    @property
+    def finite(self) -> npt.NDArray[np.bool_]:
+        """Whether all values of each point were finite, bool `[T]`; True for none."""
+        return np.isfinite(self.total)
 
     @property
     def mean(self) -> FloatArray:
