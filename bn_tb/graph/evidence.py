@@ -54,6 +54,11 @@ class LayerWiring:
       in_update_ops: Whether its updates are in the `update_ops` collection; None without MetaGraph.
       keras: Whether the layer was made by Keras.
       saved: Whether SaveV2 ops save its statistics (None: no SaveV2 saves its weights either).
+      momentum_source: `graph` if an op or attribute says the momentum, `keras_config` if the JSON
+        of a Keras model does.
+      initial: Initial value of each moving variable where the graph tells it as one number.
+      zero_debias: Whether the averages are corrected for their initial value, as `biased` and
+        `local_step` variables beside them show; such averages never lag.
     """
 
     layer: str
@@ -65,6 +70,9 @@ class LayerWiring:
     in_update_ops: bool | None = None
     keras: bool = False
     saved: bool | None = None
+    momentum_source: str = "graph"
+    initial: Mapping[Role, float] = dataclasses.field(default_factory=dict)
+    zero_debias: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
