@@ -32,7 +32,7 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["bn_tb", "bn_tb.*"]),
-    package_data={"bn_tb": ["py.typed"]},
+    package_data={"bn_tb": ["py.typed"], "bn_tb.training": ["mnist/*"]},
     install_requires=[
         "absl-py>=2.1",  # flags
         "google-crc32c>=1.6",  # CRC-32C in C; 1.6 is the first with wheels for Python 3.13

@@ -1,0 +1,94 @@
+"""One model, trained and evaluated as `Options` say, its event files written."""
+
+import dataclasses
+from collections.abc import Generator, Iterator
+from typing import Any
+
+from bn_tb.training.tf1 import tf  # first: the hparams plugin imports tensorflow, and not quietly
+
+# isort: split
+from tensorboard.plugins.hparams import api_pb2, summary
+
+from bn_tb.training import loop
+from bn_tb.training.data import Mnist
+from bn_tb.training.model import Model, Placeholders, build_model, conv_net, placeholders
+from bn_tb.training.options import Options
+from bn_tb.training.run_folders import RunFolders
+
+
+def run(
+    options: Options, folders: RunFolders, mnist: Mnist
+) -> Generator[loop.Epoch | None, None, None]:
+    """Trains; yields None after each step and the result of an epoch after its last one."""
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.set_random_seed(options.seed)
+        inputs = placeholders()
+        model = build_graph(options, inputs)
+        initialise = tf.global_variables_initializer()
+    with graph.as_default(), tf.Session(graph=graph) as session:
+        session.run(initialise)
+        # The constructor also writes the MetaGraph, whose collections name the update ops.
+        writers = loop.Writers(
+            tf.summary.FileWriter(str(folders.train), graph),
+            tf.summary.FileWriter(str(folders.test)),
+        )
+        yield from _logged(options, session, inputs, model, writers, mnist)
+
+
+def build_graph(options: Options, inputs: Placeholders) -> Model:
+    """Adds the model to the default graph."""
+
+    def net(X: Any, training: Any) -> Any:
+        return conv_net(X, training, options.activation, options.momentum)
+
+    return build_model(options.scope, inputs, net, options.wiring, options.learning_rate)
+
+
+def _logged(
+    options: Options,
+    session: Any,
+    inputs: Placeholders,
+    model: Model,
+    writers: loop.Writers,
+    mnist: Mnist,
+) -> Iterator[loop.Epoch | None]:
+    """Trains between the start and the end of what the HPARAMS tab calls a session.
+
+    The session is written beside the test metrics, because the tab shows the metrics of the run
+    that holds it.
+    """
+    schedule = loop.Schedule(
+        options.epochs,
+        options.steps_per_epoch,
+        options.batch_size,
+        options.histogram_every,
+        options.seed,
+    )
+    status = api_pb2.STATUS_FAILURE
+    for start in _hparams(options):
+        writers.test.add_summary(start)
+    try:
+        for epochs in loop.train(session, inputs, [(model, writers)], mnist, schedule):
+            yield None if epochs is None else epochs[0]
+        status = api_pb2.STATUS_SUCCESS
+    finally:
+        writers.test.add_summary(summary.session_end_pb(status))
+        writers.train.close()
+        writers.test.close()
+
+
+def _hparams(options: Options) -> Iterator[Any]:
+    """Yields the summaries that declare the experiment and start its session."""
+    values = {
+        key: "none" if value is None else value
+        for key, value in dataclasses.asdict(options).items()
+        if key not in ("logdir", "name")
+    }
+    metrics = [
+        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=f"test {tag}")
+        for tag in ("accuracy", "loss")
+    ]
+    infos = [api_pb2.HParamInfo(name=key) for key in values]
+    for proto in (summary.experiment_pb(infos, metrics), summary.session_start_pb(values)):
+        yield tf.Summary.FromString(proto.SerializeToString())

@@ -1,0 +1,123 @@
+"""A classifier of images in a TensorFlow 1 graph, everything of it under one variable scope."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from bn_tb.training import scopes
+from bn_tb.training.data import CLASSES, PIXELS
+from bn_tb.training.tf1 import tf
+from bn_tb.training.wiring import WIRINGS
+
+FILTERS = (32, 64, 128)  # of the three convolutions
+ACTIVATIONS = {"relu": tf.nn.relu, "elu": tf.nn.elu, "selu": tf.nn.selu}
+
+
+class Placeholders(NamedTuple):
+    """What is fed; all models of a graph share it.
+
+    Attributes:
+      X: Brightness in `[0, 1]`, float32 `[B, 784]`.
+      y: Classes, int32 `[B]`.
+      training: Whether batch normalisation uses the statistics of the batch, bool `[]`.
+    """
+
+    X: Any
+    y: Any
+    training: Any
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Model:
+    """What a session runs of a model.
+
+    Attributes:
+      scope: Its variable scope; the names of its variables begin with `<scope>/`.
+      loss: Mean cross-entropy of the batch in nats, float32 `[]`.
+      accuracy: Share of the batch that is classified rightly, 0 to 1, float32 `[]`.
+      train: What a training step runs.
+      histograms: Serialized summary of every moving mean and variance; None without any.
+    """
+
+    scope: str
+    loss: Any
+    accuracy: Any
+    train: list[Any]
+    histograms: Any
+
+
+def placeholders() -> Placeholders:
+    """Adds the placeholders to the default graph, under their own names."""
+    return Placeholders(
+        tf.placeholder(tf.float32, [None, PIXELS], "X"),
+        tf.placeholder(tf.int32, [None], "y"),
+        tf.placeholder(tf.bool, [], "training"),
+    )
+
+
+def conv_net(X: Any, training: Any, activation: str, momentum: float | None) -> Any:
+    """Adds three blocks of convolution, batch normalisation, activation and pooling, and a layer.
+
+    Args:
+      X: Brightness, float32 `[B, 784]`.
+      training: As in `Placeholders`.
+      activation: A key of `ACTIVATIONS`.
+      momentum: Of batch normalisation, in `[0, 1)`; None for no batch normalisation.
+
+    Returns:
+      The logits, float32 `[B, 10]`.
+    """
+    net = tf.reshape(X, [-1, 28, 28, 1])
+    for block, filters in enumerate(FILTERS):
+        with tf.variable_scope(f"conv{block}"):
+            # Batch normalisation subtracts the mean, and with it any bias.
+            net = tf.layers.conv2d(net, filters, 3, padding="same", use_bias=momentum is None)
+            if momentum is not None:
+                net = tf.layers.batch_normalization(net, momentum=momentum, training=training)
+            net = ACTIVATIONS[activation](net)
+            net = tf.layers.max_pooling2d(net, 2, 2, padding="same")
+    return tf.layers.dense(tf.layers.flatten(net), CLASSES)
+
+
+def build_model(
+    scope: str,
+    inputs: Placeholders,
+    net: Callable[[Any, Any], Any],
+    wiring: str,
+    learning_rate: float,
+) -> Model:
+    """Adds a model to the default graph.
+
+    Args:
+      scope: Name of its variable scope, not used before in this graph.
+      inputs: The placeholders it reads.
+      net: From `X` and `training` to logits, float32 `[B, 10]`.
+      wiring: A key of `WIRINGS`; says who runs the updates of the moving averages.
+      learning_rate: Of Adam, above 0.
+    """
+    with tf.variable_scope(scope):
+        logits = net(inputs.X, inputs.training)
+        with tf.name_scope("loss"):
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(inputs.y, logits)
+            loss = tf.reduce_mean(losses)
+        with tf.name_scope("accuracy"):
+            right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), inputs.y)
+            accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
+        update_ops = scopes.scope_collection(tf.GraphKeys.UPDATE_OPS, scope)
+        updates = tf.group(*update_ops, name="update_moving_averages")
+        train = WIRINGS[wiring](lambda: tf.train.AdamOptimizer(learning_rate), loss, updates)
+        return Model(scope, loss, accuracy, train, _histograms(scope))
+
+
+def _histograms(scope: str) -> Any:
+    """Adds one histogram for each moving statistic, its tag the name of the variable.
+
+    `tf.summary.histogram` would name the tag after its own operation, and append `_1` because the
+    variable's operation has that name already.
+    """
+    with tf.name_scope("histograms"):
+        histograms = [
+            tf.raw_ops.HistogramSummary(tag=statistic.op.name, values=statistic)
+            for statistic in scopes.scope_moving_statistics(scope)
+        ]
+        return tf.summary.merge(histograms) if histograms else None
