@@ -35,8 +35,8 @@ def _run(report: Report, diagnosis: RunDiagnosis) -> dict[str, Any]:
     run = diagnosis.subject.run
     pairs = zip(diagnosis.layers, diagnosis.subject.layers, strict=True)
     return {
-        "run": _valid(run.name),
-        "logdir": _valid(run.logdir),
+        "run": valid(run.name),
+        "logdir": valid(run.logdir),
         "verdict": diagnosis.verdict,
         "files": [_file(file) for file in run.files],
         "first_step": run.first_step,
@@ -48,20 +48,20 @@ def _run(report: Report, diagnosis: RunDiagnosis) -> dict[str, Any]:
 
 def _file(file: FileReport) -> dict[str, Any]:
     return {
-        "path": _valid(file.path),
+        "path": valid(file.path),
         "bytes": file.bytes,
         "events": file.events,
         "status": file.status,
-        "detail": _valid(file.detail),
+        "detail": valid(file.detail),
     }
 
 
 def _layer(judged: LayerDiagnosis, layer: BatchNormLayer) -> dict[str, Any]:
     return {
-        "layer": _valid(judged.layer),
+        "layer": valid(judged.layer),
         "verdict": judged.verdict,
-        "moving_mean_tag": _valid(layer.mean_tag) or None,
-        "moving_variance_tag": _valid(layer.variance_tag) or None,
+        "moving_mean_tag": valid(layer.mean_tag) or None,
+        "moving_variance_tag": valid(layer.variance_tag) or None,
         "points": judged.points,
         "first_step": judged.first_step,
         "last_step": judged.last_step,
@@ -78,22 +78,22 @@ def _finding(report: Report, run: RunDiagnosis, finding: Finding) -> dict[str, A
         "name": finding.name,
         "severity": finding.severity.label,
         "confidence": finding.confidence.label,
-        "layers": [_valid(layer) for layer in finding.layers],
+        "layers": [valid(layer) for layer in finding.layers],
         "step": finding.step,
-        "message": _valid(finding.message),
-        "evidence": [_valid(line) for line in finding.evidence],
-        "fix": _valid(finding.fix),
+        "message": valid(finding.message),
+        "evidence": [valid(line) for line in finding.evidence],
+        "fix": valid(finding.fix),
         "causes": list(finding.causes),
         "fingerprint": finding.fingerprint,
     }
     if reason := report.suppressed(run, finding):
-        entry["suppressed"] = _valid(reason)
+        entry["suppressed"] = valid(reason)
     if report.baseline is not None:
         entry["baseline"] = "known" if report.known(finding) else "new"
     return entry
 
 
-def _valid(text: str) -> str:
+def valid(text: str) -> str:
     """Returns text without lone surrogates, which JSON parsers refuse."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 

@@ -113,12 +113,23 @@ class Report:
         )
 
     def as_baseline(self) -> tuple[KnownFinding, ...]:
-        """Returns every finding that is not suppressed, for a baseline file."""
-        return tuple(
+        """Returns the findings for a baseline file.
+
+        These are all that are not suppressed; of runs that were not looked at, those of the old
+        baseline.
+        """
+        names = {run.subject.run.name for run in self.runs}
+        kept = tuple(entry for entry in self.baseline or () if entry.run not in names)
+        return kept + tuple(
             KnownFinding(run.subject.run.name, finding.code, finding.layers, finding.fingerprint)
             for run, finding in self.findings()
             if not self.suppressed(run, finding)
         )
+
+    @functools.cached_property
+    def logdirs(self) -> frozenset[str]:
+        """The logdirs of all runs."""
+        return frozenset(run.subject.run.logdir for run in self.runs)
 
     @functools.cached_property
     def _fingerprints(self) -> frozenset[str]:

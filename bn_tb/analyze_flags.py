@@ -1,0 +1,178 @@
+"""The flags of `bn_tb.analyze`, in the groups in which `--help` shows them."""
+
+import dataclasses
+import textwrap
+from typing import Any
+
+from absl import flags
+
+from bn_tb.errors import UsageError
+from bn_tb.reports import RENDERERS
+
+USAGE = """\
+usage: bn_tb.analyze LOGDIR [LOGDIR ...] [flags]
+
+Says which batch-norm layers of TensorBoard logs have stale, lagging or broken moving statistics,
+proves it, and says what to change. A LOGDIR is a folder, searched recursively, or an event file.
+"""
+
+EXIT_STATUSES = """
+Exit status: 0 judged, nothing at or above --fail_on; 1 findings at or above it; 2 usage error or
+nothing readable; 3 nothing could be judged (no batch-norm statistics and no graph evidence).
+"""
+
+HELP_WIDTH = 98
+HELP_INDENT = 28
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+    """One flag.
+
+    Attributes:
+      name: Without dashes.
+      help: What it does; no type, no default of False.
+      value: How help shows its value; empty for a flag that is on or off. `A|B` allows these.
+      default: Its value where it is not given; of the type of its values, but None for text and
+        numbers without default.
+      number: Whether values are numbers.
+      repeats: Whether it may be given several times; else a default of `[]` splits at commas.
+    """
+
+    name: str
+    help: str
+    value: str = ""
+    default: Any = None
+    number: bool = False
+    repeats: bool = False
+
+
+GROUPS = {
+    "Report": (
+        Flag("format", "Format of the report.", "|".join(RENDERERS), "text"),
+        Flag("output", "File to write instead of standard output.", "FILE"),
+        Flag("verbose", "Every run, layer and suppressed finding in full."),
+    ),
+    "Gate": (
+        Flag(
+            "fail_on",
+            "Exit with 1 from findings of this severity on.",
+            "error|warning|info|never",
+            "error",
+        ),
+        Flag("select", "Only these codes or prefixes, such as BN1,BN201.", "CODES", []),
+        Flag("ignore", "Not these codes or prefixes.", "CODES", []),
+        Flag(
+            "frozen",
+            "Layers frozen on purpose, such as 'backbone/*'. Repeatable.",
+            "PATTERN",
+            [],
+            repeats=True,
+        ),
+        Flag("baseline", "Known findings; only others fail.", "FILE", ""),
+        Flag("update_baseline", "Write today's findings to the baseline."),
+        Flag(
+            "config",
+            "Configuration file. Default: the nearest bn_tb.toml, or pyproject.toml with "
+            "[tool.bn_tb], in this folder or above it.",
+            "FILE",
+        ),
+    ),
+    "What logs do not say": (
+        Flag(
+            "momentum",
+            "Weight of the old value per update (PyTorch: 1 - momentum).",
+            "NUMBER",
+            number=True,
+        ),
+        Flag(
+            "updates_per_step",
+            "Updates of the statistics per logged step; where steps are epochs, the steps of an "
+            "epoch.",
+            "NUMBER",
+            number=True,
+        ),
+        Flag(
+            "mean_tag",
+            "Tags of moving means that bn_tb does not know; group 1, if any, is the layer. "
+            "Repeatable.",
+            "REGEX",
+            [],
+            repeats=True,
+        ),
+        Flag("variance_tag", "The same for moving variances.", "REGEX", [], repeats=True),
+    ),
+    "Understand": (
+        Flag("list_rules", "List every code."),
+        Flag("explain", "Print the manual page of a code.", "CODE"),
+        Flag("show_tags", "Show how each tag was understood, and why."),
+        Flag("diff", "Compare two logdirs, OLD NEW: findings cured, caused, unchanged."),
+    ),
+    "Live": (
+        Flag("watch", "Follow logs that are being written, until Ctrl-C."),
+        Flag(
+            "on_finding",
+            "With --watch: run this on each new error, the finding as JSON on its standard input.",
+            "COMMAND",
+        ),
+    ),
+    "Other": (
+        Flag("help", "Print this."),
+        Flag("version", "Print the version."),
+    ),
+}
+
+
+def parse(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
+    """Returns parsed flags, and the arguments that are no flags.
+
+    Raises:
+      UsageError: A flag is unknown or its value cannot be used.
+    """
+    # Values of our own: absl's global ones hold the flags of absl.logging and of the caller.
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)  # flags may follow the logdirs
+    for group in GROUPS.values():
+        for flag in group:
+            _define(flag, values)
+    try:
+        return values, values(["bn_tb.analyze", *argv])[1:]
+    except flags.Error as error:
+        raise UsageError(f"{' '.join(str(error).split())}; see bn_tb.analyze --help") from None
+
+
+def help_text() -> str:
+    """Returns what `--help` prints."""
+    parts = [USAGE]
+    for title, group in GROUPS.items():
+        parts.append(f"{title}:")
+        parts += [line for flag in group for line in _help(flag)]
+    return "\n".join(parts) + "\n" + EXIT_STATUSES
+
+
+def _define(flag: Flag, values: flags.FlagValues) -> None:
+    arguments = (flag.name, flag.default, flag.help)
+    if not flag.value:
+        short = "h" if flag.name == "help" else None
+        flags.DEFINE_boolean(flag.name, False, flag.help, flag_values=values, short_name=short)
+    elif "|" in flag.value:
+        choices = flag.value.split("|")
+        flags.DEFINE_enum(flag.name, flag.default, choices, flag.help, flag_values=values)
+    elif flag.number:
+        flags.DEFINE_float(*arguments, flag_values=values)
+    elif flag.repeats:
+        flags.DEFINE_multi_string(*arguments, flag_values=values)
+    elif flag.default == []:
+        flags.DEFINE_list(*arguments, flag_values=values)
+    else:
+        flags.DEFINE_string(*arguments, flag_values=values)
+
+
+def _help(flag: Flag) -> list[str]:
+    head = f"  --{flag.name}" + (f"={flag.value}" if flag.value else "")
+    text = flag.help + (f" Default: {flag.default}." if flag.default else "")
+    lines = textwrap.wrap(text, HELP_WIDTH - HELP_INDENT)
+    if len(head) < HELP_INDENT:
+        lines[0] = f"{head:<{HELP_INDENT}}{lines[0]}"
+        return lines[:1] + [" " * HELP_INDENT + line for line in lines[1:]]
+    return [head, *(" " * HELP_INDENT + line for line in lines)]

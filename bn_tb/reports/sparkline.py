@@ -1,0 +1,44 @@
+"""A series of numbers as one line of characters."""
+
+import numpy as np
+
+from bn_tb.series import FloatArray, HistogramSeries, IntArray
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+ASCII = "_.-:=+*#"
+NOT_FINITE = "!"
+
+
+def sparkline(steps: IntArray, values: FloatArray, width: int, unicode: bool = True) -> str:
+    """Returns a series as a curve of `width` characters.
+
+    Args:
+      steps: int64 `[T]`; the axis goes from the smallest to the largest.
+      values: float64 `[T]`. A column shows the last value up to its step; values that are not
+        finite are drawn as `!`.
+      width: Characters.
+      unicode: Whether block characters can be shown.
+    """
+    if len(steps) == 0:
+        return ""
+    order = np.argsort(steps, kind="stable")
+    columns = np.linspace(steps.min(), steps.max(), width)
+    last = np.searchsorted(steps[order], columns, side="right") - 1
+    shown = values[order][last]
+    finite = np.isfinite(shown)
+    if not finite.any():
+        return NOT_FINITE * width
+    marks = BLOCKS if unicode else ASCII
+    low, high = shown[finite].min(), shown[finite].max()
+    scale = (len(marks) - 1) / (high - low) if high > low else 0.0
+    return "".join(
+        marks[round((value - low) * scale)] if ok else NOT_FINITE
+        for value, ok in zip(shown.tolist(), finite.tolist(), strict=True)
+    )
+
+
+def root_mean_square(series: HistogramSeries) -> FloatArray:
+    """Returns how far a moving mean is from its initial 0, over the channels, float64 `[T]`."""
+    with np.errstate(all="ignore"):
+        mean_square: FloatArray = series.sum_squares / series.count
+        return np.sqrt(mean_square)

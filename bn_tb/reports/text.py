@@ -1,0 +1,213 @@
+"""The report for a terminal: what is wrong first, the proof after it, then what to change."""
+
+import io
+from collections.abc import Iterator
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from bn_tb.diagnosis import Finding, RunDiagnosis
+from bn_tb.reports import wording
+from bn_tb.reports.layer_table import layer_table
+from bn_tb.reports.report import Report, View
+from bn_tb.reports.safe_text import lines, one_line
+from bn_tb.rules._rule import Severity
+
+RUN_ROWS = 30
+"""Runs up to which all have a row of the table; a screen holds about so many."""
+ROWS_PER_VERDICT = 8
+"""Rows of one verdict where there are more runs, unless `verbose`."""
+DETAILED_RUNS = 5
+"""Runs shown in full unless `verbose`."""
+NAMED_LAYERS = 3
+"""Layers named in a finding unless `verbose`."""
+
+VERDICT_STYLE = {
+    "broken": "bold red",
+    "stale": "bold red",
+    "lagging": "bold yellow",
+    "suspect": "bold yellow",
+    "frozen": "cyan",
+    "healthy": "green",
+    "unreadable": "bold red",
+}
+SEVERITY_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
+
+
+def render(report: Report, view: View) -> str:
+    """Returns the report for a terminal of `view.width` columns."""
+    console = Console(
+        file=io.StringIO(),
+        width=view.width,
+        force_terminal=view.colour,
+        color_system="standard" if view.colour else None,
+        no_color=not view.colour,
+        legacy_windows=False,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        _environ={},
+    )
+    for part in _parts(report, view):
+        console.print(part)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    return "".join(line.rstrip(" ") + "\n" for line in text.splitlines())
+
+
+def _parts(report: Report, view: View) -> Iterator[RenderableType]:
+    for problem in report.problems:
+        yield Text(one_line(problem), "bold red")
+    if not report.runs:
+        return
+    runs = wording.worst_first(report.runs)
+    if len(runs) > 1:
+        yield Text(f"{wording.count(len(runs), 'run')}: {wording.verdict_counts(runs)}", "bold")
+        yield Text()
+        yield _run_table(report, runs, view)
+    shown = runs if view.verbose or len(runs) == 1 else _telling(runs)
+    told: dict[tuple[str, str], str] = {}
+    for run in shown:
+        if len(runs) > 1:
+            yield Text()
+        yield from _run(report, run, view, told)
+    untold = sum(1 for run in runs if run.findings) - sum(1 for run in shown if run.findings)
+    yield from _closing(report, untold, view)
+
+
+def _telling(runs: list[RunDiagnosis]) -> list[RunDiagnosis]:
+    """Returns the worst runs of which each has a finding that those before it have not."""
+    chosen: list[RunDiagnosis] = []
+    told: set[str] = set()
+    for run in runs:
+        codes = {finding.code for finding in run.findings}
+        if codes - told and len(chosen) < DETAILED_RUNS:
+            chosen.append(run)
+            told |= codes
+    return chosen
+
+
+def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
+    table = Table.grid(padding=(0, 2), expand=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold", max_width=max(view.width // 2 - 8, 16))
+    table.add_column(overflow="fold")
+    most = len(runs) if view.verbose or len(runs) <= RUN_ROWS else ROWS_PER_VERDICT
+    left = []
+    for verdict in dict.fromkeys(run.verdict for run in runs):
+        same = [run for run in runs if run.verdict == verdict]
+        left += same[most:]
+        for run in same[:most]:
+            table.add_row(
+                Text(run.verdict, VERDICT_STYLE.get(run.verdict, "")),
+                Text(wording.run_name(report, run)),
+                Text(wording.reason(run)),
+            )
+    if not left:
+        return Group(table)
+    return Group(table, Text(f"and {wording.verdict_counts(left)}: see them with --verbose", "dim"))
+
+
+def _run(
+    report: Report, run: RunDiagnosis, view: View, told: dict[tuple[str, str], str]
+) -> Iterator[RenderableType]:
+    name = wording.run_name(report, run)
+    title = Text.assemble(
+        (run.verdict.upper(), VERDICT_STYLE.get(run.verdict, "bold")), "  ", (name, "bold")
+    )
+    if extent := wording.extent(run):
+        title.append(f"  {extent}")
+    yield title
+    if not run.findings:
+        yield _indented(Text(wording.reason(run)), 2)
+    for problem in _file_problems(run):
+        yield _indented(Text(problem, "yellow"), 2)
+    if run.layers:
+        yield Text()
+        yield _indented(layer_table(run, view, VERDICT_STYLE), 2)
+    for finding in run.findings:
+        if (suppressed := report.suppressed(run, finding)) and not view.verbose:
+            continue
+        yield Text()
+        yield _indented(_headline(report, finding, suppressed), 2)
+        key = (finding.code, finding.fix)
+        yield from _finding(finding, view, told.get(key, ""))
+        told.setdefault(key, name)
+
+
+def _file_problems(run: RunDiagnosis) -> Iterator[str]:
+    spoken_of = any(finding.code == "BN903" for finding in run.findings)
+    if not spoken_of:
+        for file in run.subject.run.files:
+            if file.status != "ok":
+                yield wording.file_problem(file)
+
+
+def _headline(report: Report, finding: Finding, suppressed: str) -> Text:
+    line = Text.assemble(
+        (finding.severity.label, SEVERITY_STYLE.get(finding.severity, "bold")),
+        f" {finding.code} ",
+        (finding.name, "bold"),
+        f", {finding.confidence.label}",
+    )
+    if report.baseline is not None:
+        line.append(", known (baseline)" if report.known(finding) else ", new")
+    if suppressed:
+        line.append(f", suppressed: {one_line(suppressed)}")
+    return line
+
+
+def _finding(finding: Finding, view: View, told_in: str) -> Iterator[RenderableType]:
+    yield _indented(Text(one_line(finding.message)), 4)
+    body = Table.grid(padding=(0, 2, 0, 0))
+    body.add_column(style="bold", no_wrap=True)
+    body.add_column(overflow="fold")
+    if finding.layers:
+        most = len(finding.layers) if view.verbose else NAMED_LAYERS
+        body.add_row("Layers", Text(wording.listed(finding.layers, most)))
+    if finding.severity > Severity.INFO or view.verbose:
+        for number, line in enumerate(finding.evidence):
+            body.add_row("" if number else "Proof", Text(one_line(line)))
+    if finding.causes:
+        body.add_row("Causes", Text(", ".join(finding.causes)))
+    if told_in and not view.verbose:
+        body.add_row("Fix", Text(f"as in {told_in}"))
+    elif finding.fix:
+        body.add_row("Fix", _fix(finding.fix))
+    if not told_in:
+        body.add_row("More", Text(f"bn_tb.analyze --explain={finding.code}"))
+    yield _indented(body, 4)
+
+
+def _fix(fix: str) -> Group:
+    """Returns a fix with its code set apart: fenced blocks and lines indented by four."""
+    parts: list[Text] = []
+    fenced = False
+    for line in lines(fix):
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        elif fenced or line.startswith("    "):
+            parts.append(Text(line if not fenced else f"    {line}", "cyan", overflow="fold"))
+        else:
+            parts.append(Text(line))
+    return Group(*parts)
+
+
+def _closing(report: Report, left: int, view: View) -> Iterator[Text]:
+    notes = []
+    if left:
+        notes.append(f"{wording.count(left, 'more run')} with findings: see them with --verbose")
+    suppressed = sum(1 for run, finding in report.findings() if report.suppressed(run, finding))
+    if suppressed and not view.verbose:
+        notes.append(f"{wording.count(suppressed, 'finding')} suppressed: see with --verbose")
+    for entry in report.cured:
+        layers = wording.listed(entry.layers, NAMED_LAYERS)
+        notes.append(one_line(f"cured since the baseline: {entry.code} in {entry.run} {layers}"))
+    if notes:
+        yield Text()
+    yield from (Text(note, "dim") for note in notes)
+
+
+def _indented(part: RenderableType, columns: int) -> Padding:
+    return Padding(part, (0, 0, 0, columns), expand=False)

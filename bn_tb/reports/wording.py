@@ -1,0 +1,97 @@
+"""The same sentences in every format that people read: names, counts, verdicts in words."""
+
+from collections.abc import Iterable, Sequence
+
+from bn_tb.diagnosis import VERDICTS, Finding, RunDiagnosis
+from bn_tb.reports.report import Report
+from bn_tb.reports.safe_text import one_line
+from bn_tb.run import FileReport
+
+MEANING = {
+    "broken": "a statistic holds numbers that evaluation cannot use",
+    "stale": "evaluation uses statistics that training did not update",
+    "lagging": "evaluation still uses part of the initial values",
+    "suspect": "something is unusual; see the findings",
+    "frozen": "constant statistics, usually on purpose",
+    "healthy": "the statistics follow the training",
+    "insufficient": "too few points to judge",
+    "not-logged": "batch norm is there, its statistics are not logged",
+    "no-batch-norm": "no batch norm in tags or graph",
+    "unreadable": "no event could be read",
+}
+
+
+def count(number: int, noun: str) -> str:
+    """Returns `1 layer`, `2 layers`, `1,234 layers`."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def listed(names: Sequence[str], most: int) -> str:
+    """Returns names as `a, b, c and 197 more`."""
+    shown = ", ".join(one_line(name) for name in names[:most])
+    left = len(names) - most
+    return f"{shown} and {left:,} more" if left > 0 else shown
+
+
+def verdict_counts(runs: Iterable[RunDiagnosis]) -> str:
+    """Returns `1 stale, 2 healthy`, worst first."""
+    verdicts = [run.verdict for run in runs]
+    return ", ".join(f"{verdicts.count(v):,} {v}" for v in VERDICTS if v in verdicts)
+
+
+def worst_first(runs: Iterable[RunDiagnosis]) -> list[RunDiagnosis]:
+    """Returns runs by verdict, worst first; within a verdict in reading order."""
+    return sorted(runs, key=lambda run: VERDICTS.index(run.verdict))
+
+
+def run_name(report: Report, diagnosis: RunDiagnosis) -> str:
+    """Returns a run's name; with its logdir where that is needed to tell runs apart."""
+    run = diagnosis.subject.run
+    if run.name == ".":
+        return one_line(run.logdir)
+    if len(report.logdirs) == 1:
+        return one_line(run.name)
+    return one_line(f"{run.logdir.rstrip('/')}/{run.name}")
+
+
+def extent(diagnosis: RunDiagnosis) -> str:
+    """Returns `3 layers, steps 1 to 500`."""
+    run = diagnosis.subject.run
+    parts = [count(len(diagnosis.layers), "layer")] if diagnosis.layers else []
+    if run.first_step is not None and run.last_step is not None:
+        parts.append(
+            f"step {run.first_step:,}"
+            if run.first_step == run.last_step
+            else f"steps {run.first_step:,} to {run.last_step:,}"
+        )
+    return ", ".join(parts)
+
+
+def reason(diagnosis: RunDiagnosis) -> str:
+    """Returns why a run has its verdict, in half a line."""
+    leading = [f for f in diagnosis.findings if f.severity == diagnosis.findings[0].severity]
+    if leading and diagnosis.verdict not in ("healthy", "unreadable"):
+        parts = [_finding_in_short(diagnosis, leading[0])]
+        if len(diagnosis.findings) > 1:
+            parts.append(f"and {count(len(diagnosis.findings) - 1, 'more finding')}")
+        return " ".join(parts)
+    damaged = [file for file in diagnosis.subject.run.files if file.status != "ok"]
+    if diagnosis.verdict == "unreadable" and damaged:
+        return file_problem(damaged[0])
+    trusted = [layer.trusted_from for layer in diagnosis.layers if layer.trusted_from is not None]
+    if diagnosis.verdict == "healthy" and trusted:
+        return f"evaluation can be trusted from step {max(trusted):,} on"
+    return MEANING[diagnosis.verdict]
+
+
+def file_problem(file: FileReport) -> str:
+    """Returns what is wrong with an event file, in one line."""
+    return one_line(f"{file.path}: {file.status.replace('_', ' ')}: {file.detail}")
+
+
+def _finding_in_short(diagnosis: RunDiagnosis, finding: Finding) -> str:
+    total = len(diagnosis.layers)
+    where = ""
+    if finding.layers and total > 1:
+        where = f", {len(finding.layers):,} of {total:,} layers"
+    return f"{finding.code} {finding.name}{where}"
