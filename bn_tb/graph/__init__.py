@@ -1,1 +1,3 @@
 """Serialized graphs to wiring evidence, without tensorflow."""
+
+from bn_tb.graph.sources import read as read

@@ -21,6 +21,22 @@ class Wiring(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
+class Hop:
+    """One node of the part of a graph that proves a wiring.
+
+    Attributes:
+      node: Node name.
+      op: Node type.
+      edge: How it needs the hop before: `data`, `control`, `call` (it calls the function that the
+        hop before is in), or empty for the first.
+    """
+
+    node: str
+    op: str
+    edge: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class UpdateOp:
     """One op that writes a moving statistic.
 
@@ -30,6 +46,10 @@ class UpdateOp:
       momentum: Weight of the old value per update in [0, 1]; None when dynamic or unknown.
       wiring: What needs it.
       needed_by: Name of a node that proves the wiring, such as `train/Adam`; empty for NONE.
+      dynamic: Whether the momentum is computed while training, such as a decay schedule.
+      train_ops: Every train op that needs it.
+      tower: The copy of the model that it is in, such as `tower_0`; empty outside of towers.
+      path: From this op to `needed_by`; for NONE as far as its consumers reach.
     """
 
     name: str
@@ -37,6 +57,10 @@ class UpdateOp:
     momentum: float | None
     wiring: Wiring
     needed_by: str = ""
+    dynamic: bool = False
+    train_ops: tuple[str, ...] = ()
+    tower: str = ""
+    path: tuple[Hop, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +68,9 @@ class LayerWiring:
     """A batch-norm layer as the graph shows it.
 
     Attributes:
-      layer: Layer name as in tags: the variables' common scope.
+      layer: Layer name as in tags: the variables' common scope. In a graph of a tf.function, which
+        does not name variables, the scope of the layer's ops, which may carry the model's name
+        before and `_1` behind.
       variables: Role of each moving variable to its variable name.
       updates: Role to the ops that write the variable; empty tuples where there are none.
       training: Whether the layer normalises with batch statistics: True, False (inference mode),
@@ -56,9 +82,14 @@ class LayerWiring:
       saved: Whether SaveV2 ops save its statistics (None: no SaveV2 saves its weights either).
       momentum_source: `graph` if an op or attribute says the momentum, `keras_config` if the JSON
         of a Keras model does.
-      initial: Initial value of each moving variable where the graph tells it as one number.
+      dynamic_momentum: Whether the momentum is computed while training.
       zero_debias: Whether the averages are corrected for their initial value, as `biased` and
         `local_step` variables beside them show; such averages never lag.
+      initial: Role to the initial value where it is one constant, such as 0 and 1.
+      switch: The placeholder that decides at run time between batch and moving statistics.
+      switch_default: What `switch` is when nobody feeds it; None if it must be fed.
+      trained: Whether an optimizer writes gamma or beta; None if there are none.
+      trainable: Keras' trainable flag; None without Keras configuration.
     """
 
     layer: str
@@ -71,8 +102,13 @@ class LayerWiring:
     keras: bool = False
     saved: bool | None = None
     momentum_source: str = "graph"
-    initial: Mapping[Role, float] = dataclasses.field(default_factory=dict)
+    dynamic_momentum: bool = False
     zero_debias: bool = False
+    initial: Mapping[Role, float] = dataclasses.field(default_factory=dict)
+    switch: str = ""
+    switch_default: bool | None = None
+    trained: bool | None = None
+    trainable: bool | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,9 +119,11 @@ class GraphEvidence:
       trains: Whether an optimizer's apply ops are in a graph. Without them a graph is for
         inference or model building and proves nothing about training.
       optimizer_ops: Names of the optimizer's apply ops, sorted.
-      layers: Layers by name.
+      layers: Layers by name. Where some graph trains, only layers of graphs that train.
       cross_model: (train op, layer) pairs in which a train op needs another model's updates.
       problems: One line per graph that could not be decoded.
+      train_ops: Names of the nodes that run the optimizer, one for each model trained apart.
+      has_collections: Whether a MetaGraph was read, so that `in_update_ops` is known.
     """
 
     trains: bool = False
@@ -93,3 +131,5 @@ class GraphEvidence:
     layers: Mapping[str, LayerWiring] = dataclasses.field(default_factory=dict)
     cross_model: tuple[tuple[str, str], ...] = ()
     problems: tuple[str, ...] = ()
+    train_ops: tuple[str, ...] = ()
+    has_collections: bool = False

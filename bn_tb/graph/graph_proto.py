@@ -1,0 +1,119 @@
+"""The part of TensorFlow's graph protos that we read, as protobuf messages built at run time.
+
+Strings are declared as bytes (one bad UTF-8 byte in a name would make protobuf refuse the whole
+graph), and what may nest or is large (attributes, shapes, gradients) as bytes or not at all, so
+that it costs nothing and hits no recursion limit until somebody asks for it.
+"""
+
+import functools
+from typing import Any
+
+INT, FLOAT, BOOL, DOUBLE, BYTES = 3, 2, 8, 1, 12  # FieldDescriptorProto.Type
+
+# Message: {field: (number, type or message, repeated)}; numbers from tensorflow/core/framework and
+# tensorflow/core/protobuf at v2.21.0.
+_SCHEMA: dict[str, dict[str, tuple[int, int | str, bool]]] = {
+    "Graph": {"node": (1, "Node", True), "library": (2, "Library", False)},
+    "Node": {
+        "name": (1, BYTES, False),
+        "op": (2, BYTES, False),
+        "input": (3, BYTES, True),
+        "attr": (5, BYTES, True),
+    },
+    "Attr": {"key": (1, BYTES, False), "value": (2, "Value", False)},
+    "Value": {
+        "list": (1, "List", False),
+        "s": (2, BYTES, False),
+        "i": (3, INT, False),
+        "f": (4, FLOAT, False),
+        "b": (5, BOOL, False),
+        "type": (6, INT, False),
+        "tensor": (8, "Tensor", False),
+        "func": (10, "Func", False),
+    },
+    "List": {"func": (9, "Func", True)},
+    "Func": {"name": (1, BYTES, False)},
+    "Tensor": {
+        "dtype": (1, INT, False),
+        "tensor_content": (4, BYTES, False),
+        "float_val": (5, FLOAT, True),
+        "double_val": (6, DOUBLE, True),
+        "int_val": (7, INT, True),
+        "string_val": (8, BYTES, True),
+        "int64_val": (10, INT, True),
+        "half_val": (13, INT, True),
+    },
+    "Library": {"function": (1, "Function", True)},
+    "Function": {
+        "signature": (1, "Signature", False),
+        "node": (3, "Node", True),
+        "ret": (4, "Pair", True),
+        "control_ret": (6, "Pair", True),
+    },
+    "Signature": {
+        "name": (1, BYTES, False),
+        "input_arg": (2, "Arg", True),
+        "output_arg": (3, "Arg", True),
+    },
+    "Arg": {"name": (1, BYTES, False)},
+    "Pair": {"key": (1, BYTES, False), "value": (2, BYTES, False)},
+    "MetaGraph": {"graph": (2, BYTES, False), "collection": (4, "Collection", True)},
+    "Collection": {"key": (1, BYTES, False), "value": (2, "CollectionValue", False)},
+    "CollectionValue": {"nodes": (1, "Strings", False), "protos": (2, "Strings", False)},
+    "Strings": {"value": (1, BYTES, True)},
+    "RunMetadata": {
+        "step_stats": (1, "StepStats", False),
+        "function_graphs": (4, "FunctionGraphs", True),
+    },
+    "FunctionGraphs": {"before": (2, BYTES, False)},
+    "StepStats": {"device": (1, "DeviceStats", True)},
+    "DeviceStats": {"node": (2, "NodeStats", True)},
+    "NodeStats": {"name": (1, BYTES, False)},
+}
+
+
+@functools.cache
+def _classes() -> dict[str, Any]:
+    # Imported here: a logdir without graphs need not pay for protobuf.
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+    file = descriptor_pb2.FileDescriptorProto(
+        name="bn_tb/graph.proto", package="bn_tb", syntax="proto3"
+    )
+    for name, fields in _SCHEMA.items():
+        message: Any = file.message_type.add(name=name)
+        for field, (number, kind, repeated) in fields.items():
+            added = message.field.add(name=field, number=number, label=3 if repeated else 1)
+            if isinstance(kind, str):
+                added.type, added.type_name = 11, f".bn_tb.{kind}"
+            else:
+                added.type = kind
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"bn_tb.{name}"))
+        for name in _SCHEMA
+    }
+
+
+def parse(kind: str, data: bytes) -> Any:
+    """Returns the decoded message.
+
+    Args:
+      kind: A message of the schema: `Graph`, `MetaGraph`, `RunMetadata`, `Attr` ...
+      data: Serialized proto.
+
+    Raises:
+      ValueError: The bytes are not such a message.
+    """
+    from google.protobuf import message
+
+    try:
+        return _classes()[kind].FromString(data)
+    except message.DecodeError as error:
+        raise ValueError(str(error)) from None
+
+
+def text(name: bytes) -> str:
+    """Returns a name as text; bytes that are not UTF-8 become replacement characters."""
+    return name.decode("utf-8", "replace")

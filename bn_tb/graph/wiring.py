@@ -1,0 +1,178 @@
+"""Whether training needs the update ops: reachability by data and control edges.
+
+A node that needs both an update and an optimizer's write proves that training runs the update.
+Testing the train op alone would call `tf.group(train_op, *update_ops)` unwired.
+"""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+from bn_tb.graph.evidence import Hop, Wiring
+from bn_tb.graph.expression import variable_of
+from bn_tb.graph.node_graph import Edge, NodeGraph
+from bn_tb.graph.statistics import Layer
+from bn_tb.graph.training import TrainOp
+
+_MAX_TRAIN_OPS = 32  # models trained apart that are told apart; bounds the searches
+_MAX_HOPS = 12  # of a drawn path
+_EDGES = {int(Edge.CONTROL): "control", int(Edge.CALL): "call"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What needs one update op.
+
+    Attributes:
+      wiring: See `Wiring`.
+      path: From the op to the node that proves it.
+      train_ops: Names of the train ops that need it.
+    """
+
+    wiring: Wiring
+    path: tuple[Hop, ...]
+    train_ops: tuple[str, ...] = ()
+
+
+def judge(
+    graph: NodeGraph, layers: Sequence[Layer], trains: Sequence[TrainOp], in_function: bool
+) -> tuple[dict[int, Verdict], list[tuple[str, str]]]:
+    """Returns the verdict on each update op, and pairs of train op and layer of another model.
+
+    Args:
+      graph: The graph.
+      layers: Its batch-norm layers.
+      trains: Its train ops.
+      in_function: Whether the graph is the body of a tf.function, which runs every op that has an
+        effect (automatic control dependencies).
+    """
+    trains = trains[:_MAX_TRAIN_OPS]
+    searches = [_Search(graph, [train.node]) for train in trains]
+    wider = [_Search(graph, train.nodes) for train in trains]
+    foreign = _foreign(graph, layers, trains)
+    verdicts: dict[int, Verdict] = {}
+    cross: set[tuple[str, str]] = set()
+    for layer in layers:
+        for write in layer.writes():
+            by = [n for n, search in enumerate(wider) if write.node in search]
+            others = [n for n in by if (n, layer.name) in foreign]
+            own = [n for n in by if n not in others]
+            cross.update((trains[n].name, layer.name) for n in others)
+            if by:
+                best = (own or others)[0]
+                search = searches[best] if write.node in searches[best] else wider[best]
+                verdicts[write.node] = Verdict(
+                    Wiring.TRAIN if own else Wiring.OTHER_MODEL,
+                    _hops(graph, search.path(write.node)),
+                    tuple(trains[n].name for n in by),
+                )
+    rest = [w.node for layer in layers for w in layer.writes() if w.node not in verdicts]
+    if trains and in_function:
+        by_name = tuple(train.name for train in trains)
+        verdicts.update({n: Verdict(Wiring.TRAIN, _hops(graph, [n]), by_name) for n in rest})
+    elif rest:
+        verdicts.update(_unneeded(graph, rest, {layer.name for layer in layers}))
+    return verdicts, sorted(cross)
+
+
+class _Search:
+    """The shortest way from every node to the nearest of some targets that need it."""
+
+    def __init__(self, graph: NodeGraph, targets: Iterable[int]) -> None:
+        self._after = [-1] * len(graph.ops)
+        queue = collections.deque(targets)
+        for target in queue:
+            self._after[target] = target
+        while queue:
+            node = queue.popleft()
+            for source in graph.sources[graph.starts[node] : graph.starts[node + 1]]:
+                if self._after[source] < 0:
+                    self._after[source] = node
+                    queue.append(source)
+
+    def __contains__(self, node: int) -> bool:
+        return self._after[node] >= 0
+
+    def path(self, node: int) -> list[int]:
+        """Returns the nodes from `node` to its target."""
+        path = [node]
+        while self._after[node] != node:
+            node = self._after[node]
+            path.append(node)
+        return path
+
+
+def _hops(graph: NodeGraph, path: list[int]) -> tuple[Hop, ...]:
+    """Returns a path for drawing; of a long one the first half and the end."""
+    hops = [Hop(graph.names[path[0]], graph.ops[path[0]])]
+    for source, target in itertools.pairwise(path):
+        port = next(port for node, port in graph.edges(target) if node == source)
+        hops.append(Hop(graph.names[target], graph.ops[target], _EDGES.get(port, "data")))
+    if len(hops) > _MAX_HOPS:
+        hops[_MAX_HOPS // 2 : -_MAX_HOPS // 2] = []
+    return tuple(hops)
+
+
+def _foreign(
+    graph: NodeGraph, layers: Sequence[Layer], trains: Sequence[TrainOp]
+) -> set[tuple[int, str]]:
+    """Returns (number of a train op, layer) where the op trains another model.
+
+    A train op is of a layer's model if it computes the layer's batch statistics for its own sake:
+    it needs them even if no update op existed.
+    """
+    if len(trains) < 2:
+        return set()
+    updates = [write.node for layer in layers for write in layer.writes()]
+    needed = [graph.ancestors(train.writes, barred=updates) for train in trains]
+    foreign: set[tuple[int, str]] = set()
+    for layer in layers:
+        sources = {node for write in layer.writes() for node, _ in write.leaves}
+        owners = [any(mask[node] for node in sources) for mask in needed]
+        if any(owners):
+            foreign.update((n, layer.name) for n, owner in enumerate(owners) if not owner)
+    return foreign
+
+
+def _unneeded(graph: NodeGraph, updates: list[int], layers: set[str]) -> dict[int, Verdict]:
+    """Returns the verdicts on ops that no train op needs."""
+    after = graph.descendants(updates)
+    users = [node for node, reached in enumerate(after) if reached]
+    computed = [node for node in users if _mixes_in_data(graph, node, after, layers)]
+    search = _Search(graph, computed)
+    verdicts = {}
+    for node in updates:
+        wiring = Wiring.LOSS if node in search else Wiring.NONE
+        path = search.path(node) if node in search else _consumers(graph, node)
+        verdicts[node] = Verdict(wiring, _hops(graph, path))
+    return verdicts
+
+
+def _mixes_in_data(graph: NodeGraph, node: int, after: bytearray, layers: set[str]) -> bool:
+    """Returns whether a user of updates computes with other data: a loss, and no mere group.
+
+    What a layer adds to its own updates (conditions, reads of the variable) does not count.
+    """
+    others = [source for source, _ in graph.inputs(node) if not after[source]]
+    if not others or any(scope in layers for scope in _scopes(graph.names[node])):
+        return False
+    return any(graph.ops[source] != "Const" and variable_of(graph, source) < 0 for source in others)
+
+
+def _scopes(name: str) -> Iterator[str]:
+    cut = name.find("/")
+    while cut >= 0:
+        yield name[:cut]
+        cut = name.find("/", cut + 1)
+
+
+def _consumers(graph: NodeGraph, node: int) -> list[int]:
+    """Returns a path of nodes that need an unwired op, as far as it leads."""
+    path = [node]
+    while len(path) < _MAX_HOPS:
+        users = [user for user in graph.users(path[-1]) if user not in path]
+        if not users:
+            break
+        path.append(users[-1])
+    return path
