@@ -1,10 +1,21 @@
 """Rules over layers: findings, causes before consequences, and one verdict per run and layer."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import fnmatch
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
 
+from bn_tb import graph, metrics, trajectory
+from bn_tb.activity import activity_of
+from bn_tb.clock import clock_of
+from bn_tb.events.experiment import by_experiment
+from bn_tb.folding import Folded, fold
+from bn_tb.lag import Lag, lags_of
+from bn_tb.layers import BatchNormLayer, Motion, find_layers
+from bn_tb.rules import ALL_RULES
 from bn_tb.rules._rule import Confidence, Severity, Subject
 from bn_tb.run import Run
+from bn_tb.tags import TagPatterns
 
 VERDICTS = (
     "broken",
@@ -109,6 +120,7 @@ class Options:
       updates_per_step: Updates of the statistics per logged step where logs do not say it.
       frozen: Shell patterns of layers that are frozen on purpose.
       limits: Overrides of rule limits, `{"BN201": {"lagging": 0.1}}`.
+      patterns: Names of statistics taught by the user, those that the logdir was read with.
     """
 
     select: tuple[str, ...] = ()
@@ -117,8 +129,192 @@ class Options:
     updates_per_step: float | None = None
     frozen: tuple[str, ...] = ()
     limits: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    patterns: TagPatterns = TagPatterns()
 
 
 def diagnose(runs: Iterable[Run], options: Options = Options()) -> tuple[RunDiagnosis, ...]:
-    """Returns the diagnosis of each run, in the order of `runs`."""
-    raise NotImplementedError
+    """Returns the diagnosis of each run, in the order of `runs`.
+
+    Args:
+      runs: Runs in the order of `read_logdir`, which keeps those of one experiment together.
+      options: What the user says about the logs.
+    """
+    return tuple(
+        _diagnosis(subject, options)
+        for experiment in by_experiment(runs)
+        for subject in subjects_of(experiment, options)
+    )
+
+
+def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tuple[Subject, ...]:
+    """Returns what rules judge: the runs of one experiment, each with the others beside it."""
+    experiment = tuple(experiment)
+    subjects = [_subject(run, experiment, options) for run in experiment]
+    return tuple(
+        dataclasses.replace(
+            subject, related=tuple(other for other in subjects if other is not subject)
+        )
+        for subject in subjects
+    )
+
+
+def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject:
+    evidence = graph.read(run.graphs) if run.graphs else None
+    layers = tuple(
+        layer
+        if layer.momentum is not None or options.momentum is None
+        else dataclasses.replace(layer, momentum=options.momentum, momentum_source="flag")
+        for layer in find_layers(run, evidence, options.patterns)
+    )
+    others = [other for other in experiment if other is not run]
+    clock = clock_of(run, others, options.updates_per_step)
+    measured = metrics.metrics_of(run)
+    return Subject(
+        run=run,
+        layers=layers,
+        graph=evidence,
+        clock=clock,
+        lags=lags_of(layers, clock),
+        activity=activity_of(run, measured),
+        metrics=measured,
+    )
+
+
+def _diagnosis(subject: Subject, options: Options) -> RunDiagnosis:
+    for rule in ALL_RULES:
+        limits = {name: limit.value for name, limit in rule.limits.items()}
+        limits.update(options.limits.get(rule.code, {}))
+        judged = _without_frozen(subject, options) if rule.code < "BN3" else subject
+        found = tuple(rule.check(judged, limits))
+        if found:
+            subject = dataclasses.replace(subject, found={**subject.found, rule.code: found})
+    findings = [_finding(subject.run, folded) for folded in fold(subject.found)]
+    findings.sort(key=lambda finding: (-finding.severity, finding.code, finding.layers))
+    layers = _layer_diagnoses(subject, findings)
+    return RunDiagnosis(
+        subject=subject,
+        verdict=_run_verdict(subject, layers, findings),
+        layers=layers,
+        findings=tuple(finding for finding in findings if _reported(finding.code, options)),
+    )
+
+
+def _without_frozen(subject: Subject, options: Options) -> Subject:
+    """Returns a subject without the layers that the user froze on purpose."""
+    if not options.frozen:
+        return subject
+    kept = [
+        (layer, lag)
+        for layer, lag in zip(subject.layers, subject.lags, strict=True)
+        if not any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in options.frozen)
+    ]
+    return dataclasses.replace(
+        subject,
+        layers=tuple(layer for layer, _ in kept),
+        lags=tuple(lag for _, lag in kept),
+    )
+
+
+def _reported(code: str, options: Options) -> bool:
+    selected = not options.select or code.startswith(options.select)
+    return selected and not (options.ignore and code.startswith(options.ignore))
+
+
+_RULES = {rule.code: rule for rule in ALL_RULES}
+
+
+def _finding(run: Run, folded: Folded) -> Finding:
+    rule, evidence = _RULES[folded.code], folded.evidence
+    identity = "\n".join((run.name, rule.code, *sorted(evidence.layers)))
+    return Finding(
+        code=rule.code,
+        name=rule.name,
+        severity=rule.severity if evidence.severity is None else evidence.severity,
+        confidence=evidence.confidence,
+        layers=evidence.layers,
+        step=evidence.step,
+        message=evidence.message,
+        evidence=evidence.proof,
+        fix=evidence.fix,
+        causes=folded.causes,
+        fingerprint=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+    )
+
+
+def _layer_diagnoses(subject: Subject, findings: Sequence[Finding]) -> tuple[LayerDiagnosis, ...]:
+    verdicts: dict[str, list[str]] = {}
+    for finding in findings:
+        meaning = _meaning(finding)
+        for name in finding.layers if meaning else ():
+            verdicts.setdefault(name, []).append(meaning)
+    return tuple(
+        _layer_diagnosis(
+            layer, lag, min(verdicts.get(layer.name, [_SILENT[layer.motion]]), key=VERDICTS.index)
+        )
+        for layer, lag in zip(subject.layers, subject.lags, strict=True)
+    )
+
+
+def _layer_diagnosis(layer: BatchNormLayer, lag: Lag, verdict: str) -> LayerDiagnosis:
+    first, last = layer.steps or (None, None)
+    changes = [trajectory.last_change(series) for _, series in layer.statistics]
+    return LayerDiagnosis(
+        layer=layer.name,
+        verdict=verdict,
+        points=max((series.steps.size for _, series in layer.statistics), default=0),
+        first_step=first,
+        last_step=last,
+        last_change_step=max((step for step in changes if step is not None), default=None),
+        momentum=lag.momentum,
+        momentum_source=lag.momentum_source,
+        initial_weight=lag.weight,
+        trusted_from=lag.trusted_from,
+    )
+
+
+_SILENT = {
+    Motion.NOT_LOGGED: "not-logged",
+    Motion.SNAPSHOT: "insufficient",
+    Motion.INITIAL: "insufficient",
+    Motion.CONSTANT: "frozen",
+    Motion.HALF: "suspect",
+    Motion.MOVING: "healthy",
+}
+"""Verdict on a layer of which no finding speaks; initial values that no rule calls stale belong to
+a run that does not train."""
+
+_STALE = ("BN101", "BN103", "BN104", "BN105", "BN106", "BN107")
+_STALE_IF_LIKELY = ("BN401", "BN402", "BN403", "BN404")
+
+
+def _meaning(finding: Finding) -> str:
+    """Returns what a finding makes of its layers, or an empty string for mere information."""
+    if finding.code.startswith("BN3"):
+        return "broken"
+    if finding.code in _STALE:
+        return "stale"
+    if finding.code == "BN102":
+        return "frozen"
+    if finding.severity <= Severity.INFO:
+        return ""
+    if finding.code in _STALE_IF_LIKELY and finding.confidence >= Confidence.LIKELY:
+        return "stale"
+    return "lagging" if finding.code == "BN201" else "suspect"
+
+
+def _run_verdict(
+    subject: Subject, layers: Sequence[LayerDiagnosis], findings: Iterable[Finding]
+) -> str:
+    verdicts = {layer.verdict for layer in layers}
+    verdicts.update(_meaning(finding) for finding in findings if not finding.layers)
+    verdicts.discard("")
+    if not _anything_read(subject.run):
+        return "unreadable"
+    return min(verdicts, key=VERDICTS.index, default="no-batch-norm")
+
+
+def _anything_read(run: Run) -> bool:
+    """Returns whether a run holds events, or only files that are fine and empty of them."""
+    if run.scalars or run.histograms or run.graphs or run.all_tags:
+        return True
+    return any(file.events for file in run.files) or all(file.status == "ok" for file in run.files)

@@ -4,8 +4,12 @@ import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping
 
+from bn_tb.activity import Activity
+from bn_tb.clock import Clock
 from bn_tb.graph.evidence import GraphEvidence
+from bn_tb.lag import Lag
 from bn_tb.layers import BatchNormLayer
+from bn_tb.metrics import Metric
 from bn_tb.run import Run
 
 
@@ -57,15 +61,32 @@ class Subject:
       layers: Its batch-norm layers.
       graph: What its graphs prove, or None without a readable graph.
       related: The other runs of the same experiment (train/, validation/, rank0/ ...).
-      updates_per_step: Updates of the statistics per logged step, or None if unknown. 1 where
-        steps are optimizer steps; steps per epoch where Keras logged epochs.
+      clock: Updates of the statistics per logged step.
+      lags: What is left of the initial values, one entry per layer.
+      activity: What proves that the run trained.
+      metrics: The metrics of the run.
+      found: Evidence of the rules before, by code; only rules about consequences read it.
     """
 
     run: Run
     layers: tuple[BatchNormLayer, ...] = ()
     graph: GraphEvidence | None = None
     related: tuple["Subject", ...] = ()
-    updates_per_step: float | None = None
+    clock: Clock = dataclasses.field(default_factory=Clock)
+    lags: tuple[Lag, ...] = ()
+    activity: Activity = dataclasses.field(default_factory=Activity)
+    metrics: tuple[Metric, ...] = ()
+    found: Mapping[str, tuple["Evidence", ...]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def updates_per_step(self) -> float | None:
+        """Updates of the statistics per logged step, or None if unknown."""
+        return self.clock.updates_per_step
+
+    @property
+    def experiment(self) -> tuple["Subject", ...]:
+        """The run and its related runs."""
+        return (self, *self.related)
 
 
 @dataclasses.dataclass(frozen=True)

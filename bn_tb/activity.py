@@ -1,0 +1,84 @@
+"""What proves that a network was trained while its statistics were logged."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from bn_tb import metrics, trajectory
+from bn_tb.run import Run
+from bn_tb.series import HistogramSeries, IntArray
+from bn_tb.tags import Role, parse_tag
+
+TRAINED_ROLES = (Role.GAMMA, Role.BETA, Role.WEIGHT)
+_NO_STEPS: IntArray = np.empty(0, np.int64)
+
+
+@dataclasses.dataclass(frozen=True)
+class Activity:
+    """What changed in a run, apart from moving statistics.
+
+    Attributes:
+      weights: Number of weights (gamma, beta, kernels ...) that are logged at two or more steps.
+      weight_tag: A weight that changed, or an empty string.
+      weight_steps: Steps at which some weight differed from the point before, int64, increasing.
+      metric_tag: A training metric that changed, or an evaluation metric, or an empty string.
+      metric_steps: Steps at which that metric differed from the point before, int64, increasing.
+      scalar_steps: First and last step of any scalar, or None.
+    """
+
+    weights: int = 0
+    weight_tag: str = ""
+    weight_steps: IntArray = dataclasses.field(default_factory=lambda: _NO_STEPS)
+    metric_tag: str = ""
+    metric_steps: IntArray = dataclasses.field(default_factory=lambda: _NO_STEPS)
+
+    @property
+    def weights_stand_still(self) -> bool:
+        """Whether weights are logged and none ever changed: nothing was trained."""
+        return self.weights > 0 and not self.weight_tag
+
+
+def activity_of(run: Run, measured: Iterable[metrics.Metric]) -> Activity:
+    """Returns what changed in a run.
+
+    Args:
+      run: The run.
+      measured: Its metrics.
+    """
+    weights = {
+        tag: trajectory.as_shown(series)
+        for tag, series in run.histograms.items()
+        if series.steps.size > 1 and _is_weight(tag)
+    }
+    weights = {tag: series for tag, series in weights.items() if series.steps.size > 1}
+    steps = {tag: change_steps(series) for tag, series in weights.items()}
+    moved = [tag for tag, found in steps.items() if found.size]
+    best = max(
+        (metric for metric in measured if metrics.changed(metric.series)),
+        key=lambda metric: (metric.phase != "eval", metric.series.steps.size),
+        default=None,
+    )
+    return Activity(
+        weights=len(weights),
+        weight_tag=moved[0] if moved else "",
+        weight_steps=np.unique(np.concatenate([_NO_STEPS, *steps.values()])),
+        metric_tag=best.tag if best else "",
+        metric_steps=_metric_changes(best) if best else _NO_STEPS,
+    )
+
+
+def change_steps(series: HistogramSeries) -> IntArray:
+    """Returns the steps at which a series differed from the point before, int64, increasing."""
+    found: IntArray = series.steps[1:][trajectory.changes(series)]
+    return found
+
+
+def _is_weight(tag: str) -> bool:
+    parsed = parse_tag(tag)
+    return parsed is not None and parsed.role in TRAINED_ROLES
+
+
+def _metric_changes(metric: metrics.Metric) -> IntArray:
+    found: IntArray = metric.series.steps[1:][np.diff(metric.series.values) != 0]
+    return found

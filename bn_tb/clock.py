@@ -1,0 +1,132 @@
+"""How many updates of the statistics one logged step stands for, and how that is known."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+
+from bn_tb import trajectory
+from bn_tb.run import Run
+from bn_tb.series import ScalarSeries
+from bn_tb.tags import STATISTICS, Role, parse_tag
+
+
+@dataclasses.dataclass(frozen=True)
+class Clock:
+    """From logged steps to updates: `updates = at_zero + updates_per_step * step`.
+
+    Attributes:
+      updates_per_step: Updates of the statistics per logged step, or None if unknown.
+      at_zero: Updates made when step 0 was logged; Keras writes the point of epoch 0 after it.
+      unit: What a step is: `step` or `epoch`.
+      source: How it is known, in words; empty where steps are taken for updates.
+    """
+
+    updates_per_step: float | None = 1.0
+    at_zero: float = 0.0
+    unit: str = "step"
+    source: str = ""
+
+    def updates(self, step: float) -> float | None:
+        """Returns the updates made when `step` was logged, counted from the run's step 0."""
+        if self.updates_per_step is None:
+            return None
+        return self.at_zero + self.updates_per_step * step
+
+
+def clock_of(run: Run, related: Iterable[Run] = (), flag: float | None = None) -> Clock:
+    """Returns the clock of the statistics of a run.
+
+    Args:
+      run: The run that holds statistics.
+      related: Other runs of its experiment, which may tell iterations from epochs.
+      flag: What the user says, updates per step.
+    """
+    runs = (run, *related)
+    epochs = _counts_epochs(run, runs)
+    unit = "epoch" if epochs else "step"
+    if flag is not None:
+        return Clock(flag, flag if epochs else 0.0, unit, "the user")
+    counted = _update_count(run)
+    if counted:
+        return dataclasses.replace(counted, unit=unit)
+    if not epochs:
+        return Clock()
+    iterations = _iterations_per_epoch(runs)
+    if iterations is None:
+        return Clock(None, 0.0, unit)
+    per_epoch, tag = iterations
+    return Clock(per_epoch, per_epoch, unit, tag)
+
+
+def _counts_epochs(run: Run, runs: Iterable[Run]) -> bool:
+    """Returns whether the histograms' steps are Keras epochs, as those of `epoch_*` scalars are."""
+    last = [
+        series.steps[-1]
+        for tag, series in run.histograms.items()
+        if series.steps.size and (parsed := parse_tag(tag)) and parsed.role in STATISTICS
+    ]
+    if not last:
+        return False
+    epochs = [
+        series.steps.max()
+        for other in runs
+        for tag, series in other.scalars.items()
+        if tag.startswith("epoch_") and series.steps.size
+    ]
+    return bool(epochs) and max(last) <= max(epochs)
+
+
+def _update_count(run: Run) -> Clock | None:
+    """Returns the clock that a logged `num_batches_tracked` shows."""
+    for tag, histogram in run.histograms.items():
+        if (parsed := parse_tag(tag)) and parsed.role is Role.UPDATE_COUNT:
+            shown = trajectory.as_shown(histogram)
+            counted = _line(tag, shown.steps, shown.maximum)
+            if counted:
+                return counted
+    for tag, scalar in run.scalars.items():
+        if (parsed := parse_tag(tag)) and parsed.role is Role.UPDATE_COUNT:
+            series: ScalarSeries = trajectory.as_shown(scalar)
+            counted = _line(tag, series.steps, series.values)
+            if counted:
+                return counted
+    return None
+
+
+def _line(tag: str, steps: np.ndarray, counts: np.ndarray) -> Clock | None:
+    if steps.size < 2 or not np.isfinite(counts).all() or counts[-1] <= counts[0]:
+        return None
+    slope = float((counts[-1] - counts[0]) / (steps[-1] - steps[0]))
+    return Clock(slope, float(counts[0] - slope * steps[0]), source=tag)
+
+
+def _iterations_per_epoch(runs: Iterable[Run]) -> tuple[float, str] | None:
+    """Returns iterations per epoch and the tag that shows them.
+
+    Keras writes `evaluation_*_vs_iterations` once an evaluation, with the optimizer's iterations
+    as step, beside `epoch_*` of the same evaluation, with the epoch as step.
+    """
+    for run in runs:
+        iterations = {
+            tag: series for tag, series in run.scalars.items() if tag.endswith("_vs_iterations")
+        }
+        epochs = [series for tag, series in run.scalars.items() if tag.startswith("epoch_")]
+        for tag, series in iterations.items():
+            for epoch in epochs:
+                found = _ratio(series.steps, epoch.steps)
+                if found is not None:
+                    return found, tag
+    return None
+
+
+def _ratio(iterations: np.ndarray, epochs: np.ndarray) -> float | None:
+    """Returns iterations per epoch from evaluations that were written on both clocks."""
+    if iterations.size != epochs.size or not iterations.size:
+        return None
+    # The evaluation after epoch e comes after e + 1 epochs.
+    if iterations.size == 1:
+        ratio = float(iterations[0] / (epochs[0] + 1))
+    else:
+        ratio = float((iterations[-1] - iterations[0]) / max(epochs[-1] - epochs[0], 1))
+    return ratio if ratio > 0 else None

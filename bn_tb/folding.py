@@ -1,0 +1,80 @@
+"""One cause, once: what rules found, with causes and consequences put together."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+from bn_tb.rules._rule import Evidence
+
+_WIRING = ("BN401", "BN402", "BN403", "BN404", "BN405")
+
+CAUSES = {
+    "BN101": _WIRING,
+    "BN102": ("BN403",),
+    "BN103": _WIRING,
+    "BN104": _WIRING,
+    "BN105": _WIRING,
+    "BN106": ("BN407",),
+    "BN301": ("BN302", "BN304"),
+}
+"""Codes that explain a finding about the same layers: told inside it, their fix instead of its."""
+
+SAID_BY = {"BN107": ("BN101",), "BN203": ("BN204",)}
+"""Codes that a finding about the same layers makes superfluous."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Folded:
+    """Evidence to be reported.
+
+    Attributes:
+      code: Code of the rule.
+      evidence: What it found, with the proof of its causes.
+      causes: Codes that were folded into it.
+    """
+
+    code: str
+    evidence: Evidence
+    causes: tuple[str, ...] = ()
+
+
+def fold(found: Mapping[str, tuple[Evidence, ...]]) -> tuple[Folded, ...]:
+    """Returns what is to be reported of what rules found, by code."""
+    entries = [Folded(code, evidence) for code, pieces in found.items() for evidence in pieces]
+    for table, explains in ((SAID_BY, False), (CAUSES, True)):
+        for headline, codes in table.items():
+            entries = list(_folded(entries, headline, codes, explains))
+    return tuple(entries)
+
+
+def _folded(
+    entries: list[Folded], headline: str, codes: tuple[str, ...], explains: bool
+) -> Iterator[Folded]:
+    """Yields the entries with those of `codes` folded into those of `headline`."""
+    heads = [entry for entry in entries if entry.code == headline]
+    covered = {layer for head in heads for layer in head.evidence.layers}
+    for entry in entries:
+        if entry.code == headline and explains:
+            yield _explained(entry, [other for other in entries if other.code in codes])
+        elif entry.code in codes and covered.intersection(entry.evidence.layers):
+            rest = tuple(name for name in entry.evidence.layers if name not in covered)
+            if rest:
+                evidence = dataclasses.replace(entry.evidence, layers=rest)
+                yield dataclasses.replace(entry, evidence=evidence)
+        else:
+            yield entry
+
+
+def _explained(head: Folded, others: list[Folded]) -> Folded:
+    """Returns a finding with the proof, the fix and the code of what explains its layers."""
+    own = set(head.evidence.layers)
+    causes = [other for other in others if own.intersection(other.evidence.layers)]
+    if not causes:
+        return head
+    proof = [*head.evidence.proof, *(line for cause in causes for line in cause.evidence.proof)]
+    return dataclasses.replace(
+        head,
+        evidence=dataclasses.replace(
+            head.evidence, proof=tuple(dict.fromkeys(proof)), fix=causes[0].evidence.fix
+        ),
+        causes=tuple(dict.fromkeys((*head.causes, *(cause.code for cause in causes)))),
+    )

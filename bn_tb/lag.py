@@ -1,0 +1,160 @@
+"""How much of the initial values is left in the moving statistics.
+
+After n updates with momentum m (weight of the old value) the initial value has the weight m**n.
+Two facts check that figure where momentum or updates are not what they seem: batch variances are
+not negative, so that a moving variance that began at 1 is at least m**n in every channel (the
+floor), and statistics that began at their initial values stood there at the first logged point.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+
+from bn_tb import trajectory
+from bn_tb.clock import Clock
+from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.tags import Role
+
+TRUSTED = 0.05
+"""Share of the initial value from which statistics are called warm; three time constants."""
+
+_ROUNDING = 1e-3
+"""Relative rounding of float32 averages over some thousand updates, generously."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Lag:
+    """What is left of the initial value of one layer.
+
+    Attributes:
+      weight: Share of the initial value at the last step in [0, 1], or None if unknown.
+      start: Step at which the statistics held their initial values, or None if unknown.
+      exact_start: Whether that was logged, rather than concluded from the run's step 0.
+      updates: Updates since then, or None if unknown.
+      momentum: Weight of the old value per update, or None if unknown.
+      momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
+      from_defaults: Whether the initial values were 0 and 1 (not those of a pretrained network).
+      trusted_from: First step whose share is at most `TRUSTED`, or None if unknown.
+      refuted: Why momentum and updates do not explain the curve; empty if they do.
+    """
+
+    weight: float | None = None
+    start: int | None = None
+    exact_start: bool = False
+    updates: float | None = None
+    momentum: float | None = None
+    momentum_source: str | None = None
+    from_defaults: bool = False
+    trusted_from: int | None = None
+    refuted: str = ""
+
+
+def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
+    """Returns what is left of the initial values of each layer of a run."""
+    lags = [_by_momentum(layer, clock) for layer in layers]
+    floor = {
+        key: min(_floor(layer) for layer, lag in zip(layers, lags, strict=True) if _key(lag) == key)
+        for key in {_key(lag) for lag in lags}
+    }
+    return tuple(_checked(lag, floor[_key(lag)]) for lag in lags)
+
+
+def _key(lag: Lag) -> tuple[float | None, int | None]:
+    return lag.momentum, lag.start
+
+
+def held_until(layer: BatchNormLayer) -> int | None:
+    """Returns the last step before anything moved, if both statistics were initial until then."""
+    steps = []
+    for role, series in layer.finite:
+        held = trajectory.holds(series, layer.initial(role, series))
+        if not held.size or not held[0]:
+            return None
+        steps.append(int(series.steps[held.argmin() - 1 if not held.all() else -1]))
+    return min(steps, default=None)
+
+
+def _by_momentum(layer: BatchNormLayer, clock: Clock) -> Lag:
+    if layer.motion is Motion.INITIAL:
+        return Lag(1.0, held_until(layer), True, None, layer.momentum, layer.momentum_source, True)
+    if layer.motion is not Motion.MOVING or (layer.wiring and layer.wiring.zero_debias):
+        return Lag(momentum=layer.momentum, momentum_source=layer.momentum_source)
+    start = held_until(layer)
+    exact = start is not None
+    span = layer.steps
+    lag = Lag(
+        start=start, exact_start=exact, momentum=layer.momentum,
+        momentum_source=layer.momentum_source, from_defaults=exact,
+    )  # fmt: skip
+    if layer.momentum is None or not 0 < layer.momentum < 1 or span is None:
+        return lag
+    last = clock.updates(span[1])
+    if last is None:
+        return lag
+    began = clock.updates(start) if start is not None else 0.0
+    updates = last - (began or 0.0)
+    if updates <= 0:
+        return lag
+    return dataclasses.replace(
+        lag,
+        weight=layer.momentum**updates,
+        updates=updates,
+        from_defaults=exact or _began_at_defaults(layer, layer.momentum, clock),
+        trusted_from=_trusted_from(layer.momentum, began or 0.0, clock),
+    )
+
+
+def _trusted_from(momentum: float, began: float, clock: Clock) -> int | None:
+    if clock.updates_per_step is None:
+        return None
+    needed = math.ceil(math.log(TRUSTED) / math.log(momentum) - 1e-9)
+    return math.ceil((began + needed - clock.at_zero) / clock.updates_per_step - 1e-9)
+
+
+def _began_at_defaults(layer: BatchNormLayer, momentum: float, clock: Clock) -> bool:
+    """Returns whether a curve whose beginning is not logged can have begun at 0 and 1.
+
+    Moving means that began at 0 grow like 1 - m**n while that still changes; those of a pretrained
+    network are there from the first point. And the variance keeps above the floor.
+    """
+    mean, variance = (
+        dict(layer.finite).get(role) for role in (Role.MOVING_MEAN, Role.MOVING_VARIANCE)
+    )
+    if mean is None or variance is None:
+        return False
+    first, last = (clock.updates(float(mean.steps[at])) for at in (0, -1))
+    if first is None or last is None or first <= 0:
+        return False
+    left = momentum**first
+    if variance.minimum[0] < left * (1 - _ROUNDING):
+        return False
+    expected = math.log((1 - momentum**last) / (1 - left))
+    size = trajectory.rms(mean)
+    if expected < math.log(1.5):
+        return bool(left < TRUSTED)
+    return bool(size[0] <= 0 or math.log(size[-1] / size[0]) > expected / 2)
+
+
+def _floor(layer: BatchNormLayer) -> float:
+    """Returns the smallest variance that any channel ever had, an upper bound of the share left."""
+    variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
+    if variance is None or layer.motion is not Motion.MOVING:
+        return math.inf
+    if layer.initial(Role.MOVING_VARIANCE, variance) != 1.0 or not variance.minimum.size:
+        return math.inf
+    return float(variance.minimum.min())
+
+
+def _checked(lag: Lag, floor: float) -> Lag:
+    """Returns a lag that the floor does not contradict."""
+    if lag.weight is None or not lag.from_defaults or floor >= lag.weight * (1 - _ROUNDING):
+        return lag
+    return dataclasses.replace(
+        lag,
+        weight=max(floor, 0.0),
+        trusted_from=None,
+        refuted=(
+            f"a channel's moving variance fell to {floor:.3g}, which {lag.updates:.0f} updates "
+            f"with momentum {lag.momentum:g} cannot reach from 1: more updates were made"
+        ),
+    )

@@ -1,0 +1,84 @@
+"""The code to write, by framework; fixes that several rules show."""
+
+from bn_tb.layers import BatchNormLayer, Framework
+
+TF1_WIRING = """\
+Make every training step run the updates. Build the train op last, after the whole network:
+
+    update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    with tf.control_dependencies(update_ops):
+        train_op = optimizer.minimize(loss)"""
+
+KERAS_WIRING = """\
+tf.get_collection(tf.GraphKeys.UPDATE_OPS) does not see the updates of Keras layers. Use the \
+layers' own list, after the whole network is built:
+
+    with tf.control_dependencies(model.get_updates_for(model.inputs)):  # or layer.updates
+        train_op = optimizer.minimize(loss)
+
+or train with model.fit, or build the network from tf.layers."""
+
+KERAS_TRAINING = """\
+Run the training pass in training mode:
+
+    with tf.GradientTape() as tape:
+        loss = loss_fn(y, model(x, training=True))
+
+In Keras 3 on JAX keep the second result of stateless_call(..., training=True) for the next \
+step."""
+
+TORCH_TRAINING = """\
+Put the network in training mode before every training epoch, also after each validation:
+
+    model.train()"""
+
+JAX_TRAINING = """\
+Keep the updated statistics. Flax:
+
+    logits, updates = model.apply(
+        {"params": params, "batch_stats": state.batch_stats}, x, train=True,
+        mutable=["batch_stats"])
+    state = state.replace(batch_stats=updates["batch_stats"])
+
+Haiku: pass the state that apply returns to the next step."""
+
+KEEP_WEIGHTS = """
+The trained weights are good: some hundred forward passes over training data in training mode \
+fill in the statistics, without a new training."""
+
+_UNKNOWN_UPDATES = """\
+Run the training pass in training mode and run the updates of the moving averages in every step. \
+In a TensorFlow 1 graph:
+
+    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+        train_op = optimizer.minimize(loss)
+
+PyTorch: model.train(). Keras: model(x, training=True). Flax: mutable=["batch_stats"]."""
+
+UPDATES = {
+    Framework.TF1: TF1_WIRING,
+    Framework.KERAS: KERAS_TRAINING,
+    Framework.TORCH: TORCH_TRAINING,
+    Framework.JAX: JAX_TRAINING,
+    Framework.UNKNOWN: _UNKNOWN_UPDATES,
+}
+"""How to have the statistics updated."""
+
+_MOMENTUM = {
+    Framework.TF1: "tf.layers.batch_normalization(x, momentum={momentum}, training=training)",
+    Framework.KERAS: "layers.BatchNormalization(momentum={momentum})",
+    Framework.TORCH: "nn.BatchNorm2d(channels, momentum={torch})",
+    Framework.JAX: "nn.BatchNorm(use_running_average=not train, momentum={momentum})",
+    Framework.UNKNOWN: "momentum={momentum}  # PyTorch counts the other way: {torch}",
+}
+
+
+def momentum(framework: Framework, value: float) -> str:
+    """Returns code that sets a momentum, the weight of the old value; PyTorch's is 1 minus it."""
+    return _MOMENTUM[framework].format(momentum=f"{value:g}", torch=f"{1 - value:.3g}")
+
+
+def framework_of(layers: list[BatchNormLayer]) -> Framework:
+    """Returns the framework that most of the layers come from."""
+    found = [layer.framework for layer in layers]
+    return max(Framework, key=found.count)

@@ -1,0 +1,53 @@
+"""What rules about graphs share."""
+
+from collections.abc import Iterator, Sequence
+
+from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
+from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.rules._rule import Confidence, Severity
+
+_BEST_FIRST = (Wiring.TRAIN, Wiring.LOSS, Wiring.OTHER_MODEL, Wiring.NONE)
+_MOVES = (Motion.MOVING, Motion.HALF)
+_STANDS = (Motion.INITIAL, Motion.CONSTANT)
+
+MOVING_REMARK = "; the histograms move, so the program runs them in another way"
+FETCH_REMARK = ", unless the program fetches them in session.run itself (no histogram tells)"
+
+
+def updates_of(wiring: LayerWiring) -> tuple[UpdateOp, ...]:
+    """Returns the update ops of both statistics."""
+    return tuple(update for updates in wiring.updates.values() for update in updates)
+
+
+def wiring_of(wiring: LayerWiring) -> Wiring | None:
+    """Returns the best wiring that the updates of a layer have, or None without update ops."""
+    found = {update.wiring for update in updates_of(wiring)}
+    return next((best for best in _BEST_FIRST if best in found), None)
+
+
+def by_motion(
+    layers: Sequence[BatchNormLayer],
+) -> Iterator[tuple[list[BatchNormLayer], Severity, Confidence, str]]:
+    """Groups layers by what histograms say of the wiring, with severity, confidence and remark."""
+    moving = [layer for layer in layers if layer.motion in _MOVES]
+    standing = [layer for layer in layers if layer.motion in _STANDS]
+    unknown = [layer for layer in layers if layer.motion not in _MOVES + _STANDS]
+    if moving:
+        yield moving, Severity.INFO, Confidence.CONFIRMED, MOVING_REMARK
+    if standing:
+        yield standing, Severity.WARNING, Confidence.CONFIRMED, ""
+    if unknown:
+        yield unknown, Severity.WARNING, Confidence.LIKELY, FETCH_REMARK
+
+
+def op_lines(layers: Sequence[BatchNormLayer], graph: GraphEvidence) -> tuple[str, ...]:
+    """Returns lines that name update ops and the optimizer."""
+    lines = []
+    for layer in layers[:2]:
+        for update in updates_of(layer.wiring)[:2] if layer.wiring else ():
+            needed = f"needed by {update.needed_by}" if update.needed_by else "needed by nothing"
+            lines.append(f"{update.name} ({update.op}): {needed}")
+    if graph.optimizer_ops:
+        more = f" and {len(graph.optimizer_ops) - 1} more" if len(graph.optimizer_ops) > 1 else ""
+        lines.append(f"the optimizer's ops: {graph.optimizer_ops[0]}{more}")
+    return tuple(lines)

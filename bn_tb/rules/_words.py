@@ -1,0 +1,30 @@
+"""How rules put names and numbers into sentences."""
+
+from collections.abc import Sequence
+
+NAMED = 3
+LONGEST_NAME = 80
+
+
+def layers_in_words(names: Sequence[str]) -> str:
+    """Returns `layer a`, `2 layers (a, b)` or `53 layers (a, b, c and 50 more)`."""
+    if len(names) == 1:
+        return f"layer {shortened(names[0])}"
+    shown = ", ".join(map(shortened, names[:NAMED]))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{len(names)} layers ({shown}{more})"
+
+
+def shortened(name: str) -> str:
+    """Returns a name of bounded length; names come from files of unknown origin."""
+    name = name or "(unnamed)"
+    if len(name) <= LONGEST_NAME:
+        return name
+    half = LONGEST_NAME // 2 - 1
+    return f"{name[:half]}...{name[-half:]}"
+
+
+def percent(share: float) -> str:
+    """Returns a share in [0, 1] as percent with the digits that matter: `61 %`, `0.3 %`."""
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 else f"{value:.{1 if value < 1 else 2}g} %"

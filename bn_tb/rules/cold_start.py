@@ -1,0 +1,100 @@
+"""## What it does
+Says from which step on evaluations of a healthy run could be trusted.
+
+## Why is this bad?
+It is a fact to know when reading the curves: evaluations before that step measured mostly the
+initial values of the moving statistics, not the network. Early stopping, learning-rate schedules on
+plateaus and "best checkpoint" rules that look at them decide on noise.
+
+## How it is decided
+The statistics began at their initial values and are warm at the last step (BN201 is silent). With
+momentum m the share of the initial values falls to 5 % after n = ln(0.05) / ln(m) updates: 29 for
+0.9, 299 for 0.99, 2995 for 0.999. Reported if an evaluation was logged before that step, or, where
+no evaluation is logged, if that step is later than `late` = 10 % of the run.
+
+## Example
+    momentum 0.99: evaluations before step 299 measured mostly the initial values
+
+## When it is wrong
+Where one step is not one update; see BN201.
+
+## How to fix it
+Nothing needs a repair. To trust evaluations earlier use a lower momentum (0.9), or ignore the
+evaluations before the step named.
+
+## References
+- https://github.com/keras-team/keras/issues/7177
+- https://github.com/keras-team/keras/issues/10666
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.lag import TRUSTED, Lag
+from bn_tb.layers import BatchNormLayer
+from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words, percent
+
+LIMITS = {
+    "late": Limit(0.1, "share of the run's steps", "earlier steps are rarely evaluated"),
+}
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence per group of layers that became warm at the same step."""
+    groups: dict[int, list[tuple[BatchNormLayer, Lag]]] = {}
+    for layer, lag in zip(subject.layers, subject.lags, strict=True):
+        if lag.trusted_from is not None and _warmed_up(layer, lag):
+            groups.setdefault(lag.trusted_from, []).append((layer, lag))
+    for trusted_from, group in groups.items():
+        layers = [layer for layer, _ in group]
+        last = max(layer.steps[1] for layer in layers if layer.steps)
+        if _matters(subject, trusted_from, last, limits):
+            yield _evidence(layers, group[0][1], trusted_from, subject.clock.unit)
+
+
+def _warmed_up(layer: BatchNormLayer, lag: Lag) -> bool:
+    """Returns whether the cold start is in this log and over."""
+    return (
+        lag.from_defaults
+        and not lag.refuted
+        and lag.weight is not None
+        and lag.weight <= TRUSTED
+        and layer.steps is not None
+        and (lag.trusted_from or 0) > layer.steps[0]
+    )
+
+
+def _matters(subject: Subject, trusted_from: int, last: int, limits: Mapping[str, float]) -> bool:
+    evaluated = [
+        int(metric.series.steps[0])
+        for other in subject.experiment
+        for metric in other.metrics
+        if metric.phase == "eval" and metric.series.steps.size
+    ]
+    if evaluated:
+        return min(evaluated) < trusted_from
+    return trusted_from > limits["late"] * last
+
+
+def _evidence(layers: list[BatchNormLayer], lag: Lag, trusted_from: int, unit: str) -> Evidence:
+    return Evidence(
+        message=(
+            f"Evaluations before {unit} {trusted_from} measured mostly the initial values of the "
+            f"moving statistics of {layers_in_words([layer.name for layer in layers])}: a cold "
+            f"start. From there on at most {percent(TRUSTED)} of the initial values is left, and "
+            f"evaluations can be trusted."
+        ),
+        proof=(
+            f"momentum {lag.momentum:g}: {percent(TRUSTED)} are left at {unit} {trusted_from}, "
+            f"{percent(lag.weight or 0.0)} at the last one",
+        ),
+        fix=(
+            f"Nothing is broken. Ignore evaluations before {unit} {trusted_from}, or use a lower "
+            "momentum (0.9) to trust them earlier."
+        ),
+        layers=tuple(layer.name for layer in layers),
+        step=trusted_from,
+    )
+
+
+RULE = Rule("BN202", "cold-start", Severity.INFO, check, __doc__ or "", LIMITS)

@@ -1,0 +1,61 @@
+"""## What it does
+Names event files that could not be read to their end.
+
+## Why is this bad?
+What is missing cannot be judged; the verdict speaks of the part that was read.
+
+## How it is decided
+Each record of an event file carries checksums of its length and its data. A record that ends with
+the file is an unfinished tail: usual for a run that still writes or was killed, and only info, as
+is an empty file. A wrong checksum, an undecodable record or a foreign file is a warning.
+
+## Example
+    events.out.tfevents.1511577900: truncated at byte 5242880: 4096 bytes of 9000 left
+
+## When it is wrong
+While a file is being copied.
+
+## How to fix it
+Copy the file again from where it was written; close the writer (`writer.close()`) at the end of the
+program.
+
+## References
+- https://github.com/tensorflow/tensorflow/blob/v2.16.1/tensorflow/core/lib/io/record_writer.h
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.rules._words import shortened
+from bn_tb.run import FileReport
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence for unfinished and one for damaged files."""
+    bad = [file for file in subject.run.files if file.status != "ok"]
+    harmless = [file for file in bad if file.status == "truncated" or file.bytes == 0]
+    damaged = [file for file in bad if file not in harmless]
+    if harmless:
+        yield _evidence(
+            harmless, "has an unfinished tail", Severity.INFO,
+            "Nothing, if the run still writes or was stopped; else copy the file again.",
+        )  # fmt: skip
+    if damaged:
+        yield _evidence(
+            damaged, "is damaged or no event file", Severity.WARNING,
+            "Copy the file again from where it was written; what was read was judged.",
+        )  # fmt: skip
+
+
+def _evidence(files: list[FileReport], predicate: str, severity: Severity, fix: str) -> Evidence:
+    first = shortened(files[0].path)
+    more = f", and so {len(files) - 1} more" if len(files) > 1 else ""
+    return Evidence(
+        message=f"The event file {first} {predicate}{more}. The rest was read and judged.",
+        proof=tuple(f"{shortened(file.path)}: {file.detail or file.status}" for file in files[:5]),
+        fix=fix,
+        severity=severity,
+    )
+
+
+RULE = Rule("BN903", "damaged-file", Severity.WARNING, check, __doc__ or "")

@@ -1,0 +1,69 @@
+"""## What it does
+Names layers whose moving statistics are constant at other values than the initial ones.
+
+## Why is this bad?
+Usually it is not: freezing the statistics of a pretrained network is the recommended way to
+fine-tune it. It is a fault where the data differ from those of the pretraining and the layer
+normalises training batches with their own statistics: then evaluation sees another network.
+
+## How it is decided
+Both statistics are logged at two or more different steps and are bit for bit constant, at values
+other than the initial ones. The severity is info; it is warning where a metric is good on training
+data and bad on evaluation data (`gap` of BN501's page).
+
+## Example
+    moving_mean      steps 0..9: minimum -1.31, maximum 0.97 at every point
+    moving_variance  steps 0..9: minimum 0.02, maximum 3.1 at every point
+
+## When it is wrong
+A run that only evaluates one checkpoint again and again shows constant statistics too; the message
+says so when weights are logged that do not change.
+
+## How to fix it
+Nothing, if you froze the layers and evaluation is as good as training. Otherwise unfreeze them
+(Keras: `layer.trainable = True` before `compile`; PyTorch: `model.train()`), or make training use
+the frozen statistics too (`layer(x, training=False)`, `bn.eval()`).
+
+## References
+- https://keras.io/guides/transfer_learning/
+- http://blog.datumbox.com/the-batch-normalization-layer-of-keras-is-broken/
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.layers import Motion
+from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words
+
+FIX = (
+    "Nothing, if the layers are frozen on purpose and evaluation is as good as training. Otherwise "
+    "unfreeze them (Keras: layer.trainable = True before compile; PyTorch: model.train()), or use "
+    "the frozen statistics in training too (Keras: layer(x, training=False); PyTorch: bn.eval())."
+)
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence for all frozen layers."""
+    layers = [layer for layer in subject.layers if layer.motion is Motion.CONSTANT]
+    if not layers:
+        return
+    last = max(layer.steps[1] for layer in layers if layer.steps)
+    others = "; the weights that are logged do not change either: nothing was trained"
+    still = subject.activity.weights_stand_still
+    yield Evidence(
+        message=(
+            f"The moving statistics of {layers_in_words([layer.name for layer in layers])} are "
+            f"frozen: constant, at other values than the initial ones{others if still else ''}."
+        ),
+        proof=tuple(
+            f"{role.value} of {layers[0].name}: {series.minimum[0]:.6g} to {series.maximum[0]:.6g} "
+            f"at all {series.steps.size} points, steps {series.steps[0]} to {series.steps[-1]}"
+            for role, series in layers[0].finite
+        ),
+        fix=FIX,
+        layers=tuple(layer.name for layer in layers),
+        step=last,
+    )
+
+
+RULE = Rule("BN102", "frozen-statistics", Severity.INFO, check, __doc__ or "")

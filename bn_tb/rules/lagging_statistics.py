@@ -1,0 +1,125 @@
+"""## What it does
+Finds layers whose moving statistics are still in part their initial values at the last step,
+because the momentum is too high for the number of updates.
+
+## Why is this bad?
+The moving average starts at mean 0 and variance 1 and forgets them by a factor of the momentum per
+update. Until they are forgotten, evaluation normalises with a mixture of the initial values and the
+data's: it can be at chance while training is good, and it seems to heal by itself later.
+
+## How it is decided
+With momentum m (weight of the old value) and n updates the initial value has the weight m^n.
+
+- m comes from the graph, the Keras configuration or `--momentum`;
+- n counts from the last logged step at which both statistics held their initial values, or from the
+  run's step 0 if the first logged point agrees with a start from 0 and 1 there: the moving means
+  grow like 1 - m^n, and no variance is below m^n;
+- steps are updates, unless they are Keras epochs (then iterations per epoch come from
+  `evaluation_*_vs_iterations` of the validation run) or `num_batches_tracked` is logged.
+
+As batch variances are not negative, every channel's moving variance is at least m^n. A smaller one
+anywhere refutes m or n, and bounds the share instead. Where m is unknown the share is
+estimated from the curves (see `bn_tb/curve.py`) and reported as likely.
+
+Warning above `lagging` = 5 % (three time constants), error above `stale` = 37 % (one time constant:
+more than a third of the statistics is still the initial value).
+
+## Example
+    momentum 0.999, 500 updates: 0.999^500 = 61 % initial value left
+    5 % are reached after ln(0.05) / ln(0.999) = 2995 updates
+
+## When it is wrong
+Where steps are epochs or samples and nothing in the log tells so, n is wrong: pass
+`--updates_per_step`. Averages that are corrected for their start (zero_debias) never lag; they are
+recognised by the `biased` and `local_step` variables in the graph.
+
+## How to fix it
+Use a momentum below 0.05^(1/n), train longer, or run some dozen forward passes in training mode
+before evaluating (precise BN). PyTorch counts the other way round: its momentum is 1 - m.
+
+## References
+- https://github.com/keras-team/keras/issues/7177
+- https://github.com/tensorflow/tensorflow/issues/1122
+- https://github.com/keras-team/keras/pull/9003
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.lag import TRUSTED, Lag
+from bn_tb.layers import BatchNormLayer
+from bn_tb.rules import _fixes
+from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words, percent
+
+LIMITS = {
+    "lagging": Limit(
+        TRUSTED, "share of the initial value at the last step", "three time constants: e^-3"
+    ),
+    "stale": Limit(0.37, "share of the initial value at the last step", "one time constant: e^-1"),
+}
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence per group of layers with the same momentum and updates."""
+    groups: dict[tuple[float | None, float | None], list[tuple[BatchNormLayer, Lag]]] = {}
+    for layer, lag in zip(subject.layers, subject.lags, strict=True):
+        if lags(lag, limits):
+            groups.setdefault((lag.momentum, lag.updates), []).append((layer, lag))
+    for group in groups.values():
+        yield _evidence([layer for layer, _ in group], group[0][1], limits)
+
+
+def lags(lag: Lag, limits: Mapping[str, float]) -> bool:
+    """Returns whether statistics move and are still above the limit."""
+    return (
+        lag.weight is not None
+        and lag.updates is not None
+        and lag.from_defaults
+        and lag.weight > limits["lagging"]
+    )
+
+
+def _evidence(layers: list[BatchNormLayer], lag: Lag, limits: Mapping[str, float]) -> Evidence:
+    weight, updates, momentum = lag.weight or 0.0, lag.updates or 0.0, lag.momentum or 0.0
+    last = max(layer.steps[1] for layer in layers if layer.steps)
+    better = limits["lagging"] ** (1 / updates)
+    framework = _fixes.framework_of(layers)
+    proof = [
+        f"{percent(weight)} = {momentum:g}^{updates:.0f}: momentum from the {_source(lag)}, "
+        f"{updates:.0f} updates from step {lag.start or 0} to step {last}"
+    ]
+    if lag.trusted_from is not None:
+        proof.append(f"the share falls to {percent(TRUSTED)} at step {lag.trusted_from}")
+    return Evidence(
+        message=(
+            f"The moving statistics of {layers_in_words([layer.name for layer in layers])} lag "
+            f"behind: after {updates:.0f} updates with momentum {momentum:g}, {percent(weight)} of "
+            f"them is still their initial value (mean 0, variance 1). Evaluation normalises with "
+            f"this mixture."
+        ),
+        proof=tuple(proof),
+        fix=(
+            f"Use a lower momentum, below {better:.3g} for this many updates, for example\n\n"
+            f"    {_fixes.momentum(framework, _round_momentum(better))}\n\n"
+            "or train longer, or run some dozen forward passes in training mode before evaluating."
+        ),
+        layers=tuple(layer.name for layer in layers),
+        step=last,
+        severity=Severity.ERROR if weight > limits["stale"] else Severity.WARNING,
+        confidence=Confidence.CONFIRMED if lag.exact_start else Confidence.LIKELY,
+    )
+
+
+def _source(lag: Lag) -> str:
+    return {
+        "graph": "graph", "keras_config": "Keras configuration", "flag": "command line",
+        "measured": "curves",
+    }.get(lag.momentum_source or "", "log")  # fmt: skip
+
+
+def _round_momentum(limit: float) -> float:
+    """Returns the largest customary momentum below a limit."""
+    return next((m for m in (0.99, 0.95, 0.9, 0.8, 0.5) if m < limit), limit / 2)
+
+
+RULE = Rule("BN201", "lagging-statistics", Severity.WARNING, check, __doc__ or "", LIMITS)

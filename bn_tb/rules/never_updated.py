@@ -1,0 +1,101 @@
+"""## What it does
+Finds layers whose `moving_mean` and `moving_variance` still hold their initial values (0 and 1)
+although the network was trained.
+
+## Why is this bad?
+Training normalises with the statistics of the batch, evaluation with the moving statistics. A
+network that learned behind normalised activations gets activations of another scale in evaluation:
+training looks perfect, evaluation is at chance, and it looks like overfitting. In inference mode
+during training (no batch statistics at all) the layer does not normalise: training is slow and
+unstable.
+
+## How it is decided
+Both statistics are logged at `min_steps` or more different steps, and every point of both is
+bit for bit the initial value: minimum = maximum = 0 for the mean, 1 for the variance (or what the
+graph says the initial values are; 0 and 0 for averages of tensors by ExponentialMovingAverage).
+After one update with any data the chance of that is nil.
+
+What proves that training went on, best first:
+
+- a logged weight, gamma or beta of the experiment changed: confirmed;
+- a training metric changed: confirmed;
+- nothing else is logged and steps advance: likely;
+- weights are logged and none ever changed: the run does not train, and the rule stays silent.
+
+## Example
+    moving_mean      steps 1..500: minimum 0, maximum 0
+    moving_variance  steps 1..500: minimum 1, maximum 1
+    conv0/kernel     changed at 499 of 499 steps
+
+## When it is wrong
+The statistics of a network that is always evaluated in training mode (some GANs, MAML) are unused
+on purpose: name such layers with `--frozen`, or ignore BN101.
+
+## How to fix it
+TensorFlow 1: make the train op depend on the `UPDATE_OPS` of the finished network. Keras layers in
+a TensorFlow 1 graph: depend on `model.get_updates_for(inputs)`. Keras in a GradientTape:
+`model(x, training=True)`. PyTorch: `model.train()`. Flax: `mutable=["batch_stats"]`, and keep the
+result. The weights need no new training; forward passes in training mode fill in the statistics.
+
+## References
+- https://github.com/tensorflow/tensorflow/issues/11965
+- https://github.com/tensorflow/tensorflow/issues/1122
+- https://github.com/tensorflow/tensorflow/issues/32864
+- https://github.com/google/flax/issues/932
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.rules import _fixes
+from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._training import proof_of_training
+from bn_tb.rules._words import layers_in_words
+
+LIMITS = {
+    "min_steps": Limit(2, "different steps", "one point may have been written before training"),
+}
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence for all layers that were never updated."""
+    layers = [
+        layer
+        for layer in subject.layers
+        if layer.motion is Motion.INITIAL
+        and min(series.steps.size for _, series in layer.finite) >= limits["min_steps"]
+    ]
+    if not layers:
+        return
+    last = max(layer.steps[1] for layer in layers if layer.steps)
+    proof = proof_of_training(subject, last)
+    if proof is None:
+        return
+    yield Evidence(
+        message=(
+            f"The moving statistics of {layers_in_words([layer.name for layer in layers])} were "
+            f"never updated: after step {last} they still hold their initial values, "
+            f"although the network was trained. Evaluation normalises with these values."
+        ),
+        proof=(*_held(layers[0]), proof.line),
+        fix=_fix(layers),
+        layers=tuple(layer.name for layer in layers),
+        step=last,
+        confidence=Confidence.CONFIRMED if proof.certain else Confidence.LIKELY,
+    )
+
+
+def _held(layer: BatchNormLayer) -> Iterator[str]:
+    for role, series in layer.finite:
+        yield (
+            f"{role.value} of {layer.name}: exactly {series.minimum[0]:g} in every channel at all "
+            f"{series.steps.size} points, steps {series.steps[0]} to {series.steps[-1]}"
+        )
+
+
+def _fix(layers: list[BatchNormLayer]) -> str:
+    framework = _fixes.framework_of(layers)
+    return _fixes.UPDATES[framework] + _fixes.KEEP_WEIGHTS
+
+
+RULE = Rule("BN101", "never-updated", Severity.ERROR, check, __doc__ or "", LIMITS)

@@ -1,0 +1,73 @@
+"""## What it does
+Says that statistics are logged, but too rarely or while nothing was trained, to conclude anything.
+
+## Why is this bad?
+Whether statistics move can only be seen from two steps. Even a single snapshot at exactly 0 and 1
+proves nothing: it may have been written before the first update.
+
+## How it is decided
+A statistic is logged at fewer than two different steps; several points at one step (a checkpoint
+that was evaluated twice) count once. Or both statistics hold their initial values and so do, bit
+for bit, all weights that are logged: this run does not train.
+
+## Example
+    moving_mean: 2 points, both at step 374562
+
+## When it is wrong
+It is not a judgement.
+
+## How to fix it
+Log at more steps, and analyze the run that trains: its folder, or the folder above it.
+
+## References
+- https://github.com/tensorflow/tensorboard/issues/2361
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.rules._training import proof_of_training
+from bn_tb.rules._words import layers_in_words
+
+FIX = (
+    "Log the statistics at two or more steps (every hundred steps is enough), and analyze the run "
+    "that trains."
+)
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields evidence for layers with one snapshot, and for layers of a run that does not train."""
+    few = [
+        layer for layer in subject.layers if layer.motion is Motion.SNAPSHOT and layer.mixed == 1
+    ]
+    if few:
+        steps = sorted({step for layer in few for step in layer.steps or ()})
+        at = f"only at step {steps[0]}" if steps else "at no step"
+        yield _evidence(few, f"is logged {at}: nothing can be concluded from one snapshot")
+    initial = [layer for layer in subject.layers if layer.motion is Motion.INITIAL]
+    if initial and proof_of_training(subject, max(_last(layer) for layer in initial)) is None:
+        yield _evidence(
+            initial, "initial, and the weights that are logged do not change: this run does not "
+            "train, so nothing can be concluded"
+        )  # fmt: skip
+
+
+def _last(layer: BatchNormLayer) -> int:
+    return layer.steps[1] if layer.steps else 0
+
+
+def _evidence(layers: list[BatchNormLayer], predicate: str) -> Evidence:
+    names = [layer.name for layer in layers]
+    return Evidence(
+        message=f"The moving statistics of {layers_in_words(names)}: {predicate}.",
+        proof=tuple(
+            f"{role.value} of {layers[0].name}: steps {sorted(set(series.steps.tolist()))[:3]}"
+            for role, series in layers[0].statistics
+        ),
+        fix=FIX,
+        layers=tuple(names),
+    )
+
+
+RULE = Rule("BN902", "too-few-points", Severity.INFO, check, __doc__ or "")

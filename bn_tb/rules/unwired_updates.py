@@ -1,0 +1,71 @@
+"""## What it does
+Finds layers of a training graph whose update ops exist while nothing that trains needs them.
+
+## Why is this bad?
+A TensorFlow 1 layer only creates the ops that update its moving averages. A train op that does not
+depend on them leaves `moving_mean` at 0 and `moving_variance` at 1: see BN101.
+
+## How it is decided
+The graph has an optimizer's apply ops, and there is no node from which both such an op and the
+update op are reached backwards along data and control edges. So `tf.control_dependencies` around
+`minimize`, and `tf.group(train_op, *update_ops)`, both count as wired.
+
+A graph alone never proves that the updates do not run: `session.run([train_op, update_ops])` leaves
+no edge. Histograms that move make it info; histograms that stand still make it the cause of BN101;
+without histograms it is likely.
+
+## Example
+    conv0/bn/AssignMovingAvg      needed by: nothing
+    conv0/bn/AssignMovingAvg_1    needed by: nothing
+    train/Adam                    needs: no update op
+
+## When it is wrong
+When the program fetches the update ops in session.run itself and logs no moving statistics.
+
+## How to fix it
+Build the train op last, under
+`tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS))`. With several models restrict
+the collection by scope, and end the scope with "/".
+
+## References
+- https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization
+- https://github.com/tensorflow/tensorflow/issues/1122
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.graph.evidence import Wiring
+from bn_tb.layers import BatchNormLayer
+from bn_tb.rules import _fixes
+from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.rules._wiring import by_motion, op_lines, wiring_of
+from bn_tb.rules._words import layers_in_words
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields evidence apart for layers that move, stand still and are not logged."""
+    if subject.graph is None or not subject.graph.trains:
+        return
+    unwired = [layer for layer in subject.layers if _unwired(layer)]
+    for layers, severity, confidence, remark in by_motion(unwired):
+        yield Evidence(
+            message=(
+                f"The update ops of {layers_in_words([layer.name for layer in layers])} are in the "
+                f"graph, but nothing that runs the optimizer needs them{remark}."
+            ),
+            proof=op_lines(layers, subject.graph),
+            fix=_fixes.TF1_WIRING + _fixes.KEEP_WEIGHTS,
+            layers=tuple(layer.name for layer in layers),
+            severity=severity,
+            confidence=confidence,
+        )
+
+
+def _unwired(layer: BatchNormLayer) -> bool:
+    wiring = layer.wiring
+    if wiring is None or (wiring.keras and not wiring.in_update_ops):
+        return False
+    return wiring_of(wiring) is Wiring.NONE
+
+
+RULE = Rule("BN401", "unwired-updates", Severity.WARNING, check, __doc__ or "")
