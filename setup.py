@@ -32,10 +32,16 @@ setuptools.setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["bn_tb", "bn_tb.*"]),
-    package_data={"bn_tb": ["py.typed"], "bn_tb.training": ["mnist/*"]},
+    package_data={
+        "bn_tb": ["py.typed"],
+        "bn_tb.plugin": ["static/*"],
+        "bn_tb.reports.page": ["static/*"],
+        "bn_tb.training": ["mnist/*"],
+    },
     install_requires=[
         "absl-py>=2.1",  # flags
         "google-crc32c>=1.6",  # CRC-32C in C; 1.6 is the first with wheels for Python 3.13
+        "markdown-it-py>=3.0",  # manual pages in HTML; rich brings it along
         "numpy>=1.26",  # first with wheels for Python 3.12
         "protobuf>=5.26",  # upb, the C parser, with the message_factory API in use
         "rich>=13.7",  # terminal tables, colour, progress

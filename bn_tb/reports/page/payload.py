@@ -1,0 +1,206 @@
+"""A diagnosis as the page needs it: plain JSON-able values, series thinned to what a chart shows.
+
+Three sizes, so that the tab fetches only what is on the screen: `overview` one row of the list of
+runs, `run` all of a run but its long series, `layer` the charts of one layer. Verdicts, findings
+and layers are those of the JSON report, in its words.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bn_tb import trajectory
+from bn_tb.diagnosis import LayerDiagnosis, RunDiagnosis
+from bn_tb.lag import TRUSTED
+from bn_tb.layers import BatchNormLayer
+from bn_tb.reports import wording
+from bn_tb.reports.page import metric_charts, thinning, wiring
+from bn_tb.series import HistogramSeries
+from bn_tb.tags import STATISTICS, Role
+
+Payload = dict[str, Any]
+
+CHART_POINTS = 400  # points a series; a chart is at most about 1000 pixels wide
+SPARK_POINTS = 24  # points a sparkline, which is 96 pixels wide
+CURVE_POINTS = 60  # points of a predicted curve, which is smooth
+MOST_WEIGHT = 0.99  # above it, where a statistic is going cannot be told from where it is
+ONE_SIGMA = [2, 6]  # places of -1 and +1 sigma in series.BAND_LEVELS
+
+
+def overview(diagnosis: RunDiagnosis) -> Payload:
+    """Returns one row of the list of runs."""
+    run = diagnosis.subject.run
+    return {
+        "run": run.name,
+        "verdict": diagnosis.verdict,
+        "headline": wording.reason(diagnosis),
+        "layers": len(diagnosis.layers),
+        "last_step": run.last_step,
+    }
+
+
+def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> Payload:
+    """Returns what the page of a run shows: the run of the JSON report, and more.
+
+    Args:
+      entry: The run in `json_report.document`.
+      diagnosis: The run.
+      points: Largest number of points of a metric.
+    """
+    layers = [
+        listed
+        | {
+            "trusted_from": judged.trusted_from,
+            "spark": {"mean": _spark(layer.mean), "variance": _spark(layer.variance)},
+        }
+        for listed, judged, layer in zip(
+            entry["layers"], diagnosis.layers, diagnosis.subject.layers, strict=True
+        )
+    ]
+    return entry | {
+        "layers": layers,
+        "headline": wording.MEANING[diagnosis.verdict].capitalize() + ".",
+        "untrusted": untrusted(diagnosis),
+        "metrics": metric_charts.metric_charts(diagnosis.subject, points),
+    }
+
+
+def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Payload:
+    """Returns the charts of one layer.
+
+    Args:
+      diagnosis: The run.
+      name: A layer of it.
+      points: Largest number of points of a series.
+
+    Raises:
+      KeyError: The run has no such layer.
+    """
+    for judged, found in zip(diagnosis.layers, diagnosis.subject.layers, strict=True):
+        if judged.layer == name:
+            return {
+                "layer": name,
+                "statistics": [_statistic(role, found, judged, points) for role in STATISTICS],
+                "share": _share(diagnosis, judged),
+                "wiring": wiring.picture(found.wiring, diagnosis.subject.graph),
+            }
+    raise KeyError(name)
+
+
+def untrusted(diagnosis: RunDiagnosis) -> Payload | None:
+    """Returns the steps in which evaluation could not be trusted, or None without such steps.
+
+    From the first step of the run until every layer's initial value weighs at most `TRUSTED`;
+    `to` is None if that never came.
+    """
+    run = diagnosis.subject.run
+    ends = [end for judged in diagnosis.layers if (end := _trusted_from(judged)) is not None]
+    if run.first_step is None or not ends or max(ends) <= run.first_step:
+        return None
+    return {"from": run.first_step, "to": None if math.isinf(max(ends)) else int(max(ends))}
+
+
+def _trusted_from(judged: LayerDiagnosis) -> float | None:
+    """Step from which a layer may be trusted, infinity for never, None for unknown."""
+    if judged.verdict == "stale":
+        return math.inf
+    if judged.trusted_from is not None:
+        return judged.trusted_from
+    if judged.initial_weight is not None and judged.initial_weight > TRUSTED:
+        return math.inf
+    return None
+
+
+def _spark(series: HistogramSeries | None) -> Payload | None:
+    """The root mean square over channels: channels of either sign do not cancel."""
+    if series is None or not series.steps.size:
+        return None
+    size = trajectory.rms(series)
+    kept = thinning.thin(size, size, SPARK_POINTS)
+    return {
+        "steps": thinning.steps(series.steps[kept]),
+        "values": thinning.numbers(size[kept]),
+    }
+
+
+def _statistic(role: Role, layer: BatchNormLayer, judged: LayerDiagnosis, points: int) -> Payload:
+    """One statistic of a layer: its bands over steps, and what its momentum predicts."""
+    mean = role is Role.MOVING_MEAN
+    series = layer.mean if mean else layer.variance
+    payload: Payload = {
+        "kind": "mean" if mean else "variance",
+        "tag": layer.mean_tag if mean else layer.variance_tag,
+    }
+    if series is None or not series.steps.size:
+        return payload
+    kept = thinning.outline(series, points)
+    bands = series.bands[kept].astype(np.float64)
+    bands[:, 0], bands[:, -1] = series.minimum[kept], series.maximum[kept]  # exact, not float32
+    broken = trajectory.non_finite(series)
+    initial = layer.initial(role, series)
+    return payload | {
+        "initial": initial,
+        "steps": thinning.steps(series.steps[kept]),
+        "bands": [thinning.numbers(column) for column in bands.T],
+        "points": int(series.steps.size),
+        "thinned": series.thinned,
+        "non_finite_from": int(series.steps[np.argmax(broken)]) if broken.any() else None,
+        "predicted": None if broken.any() else _predicted(initial, series, judged),
+    }
+
+
+def _predicted(initial: float, series: HistogramSeries, judged: LayerDiagnosis) -> Payload | None:
+    """The way of the +-1 sigma band from the initial value to where it is going.
+
+    A moving average of a constant input c holds `w * initial + (1 - w) * c`, with w the share of
+    the initial value. All channels of a layer share w, so a level of their distribution moves as
+    one channel does, and its c follows from the last point.
+    """
+    rate, weight = _rate(judged), judged.initial_weight
+    if judged.verdict == "stale" or rate is None or weight is None or weight > MOST_WEIGHT:
+        return None
+    target = (series.bands[-1, ONE_SIGMA].astype(float) - weight * initial) / (1 - weight)
+    steps = _even_steps(judged)
+    left = np.exp(-rate * steps)
+    low, high = (left * initial + (1 - left) * end for end in target)
+    return {
+        "steps": thinning.steps(steps),
+        "low": thinning.numbers(low),
+        "high": thinning.numbers(high),
+        "target": thinning.numbers(target),
+    }
+
+
+def _rate(judged: LayerDiagnosis) -> float | None:
+    """Decay of the initial value's share per step: the share at step s is `exp(-rate * s)`."""
+    last, weight = judged.last_step, judged.initial_weight
+    if judged.trusted_from:
+        return -math.log(TRUSTED) / judged.trusted_from
+    if last and weight is not None and 0 < weight < 1:
+        return -math.log(weight) / last
+    return None
+
+
+def _share(diagnosis: RunDiagnosis, judged: LayerDiagnosis) -> Payload | None:
+    """How much of the initial value is left over steps; for stale layers, how much would be."""
+    rate = _rate(judged)
+    stuck = judged.verdict == "stale" and judged.initial_weight == 1
+    if stuck and judged.momentum and 0 < judged.momentum < 1:
+        rate = -math.log(judged.momentum) * (diagnosis.subject.updates_per_step or 1.0)
+    if rate is None or judged.last_step is None:
+        return None
+    steps = _even_steps(judged)
+    return {
+        "steps": thinning.steps(steps),
+        "predicted": thinning.numbers(np.exp(-rate * steps)),
+        "stuck": stuck,
+        "limit": TRUSTED,
+        "momentum": judged.momentum,
+    }
+
+
+def _even_steps(judged: LayerDiagnosis) -> npt.NDArray[np.int64]:
+    first, last = judged.first_step or 0, judged.last_step or 0
+    return np.unique(np.linspace(first, last, CURVE_POINTS).round().astype(np.int64))

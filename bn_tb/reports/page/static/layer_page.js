@@ -1,0 +1,136 @@
+// The page of one layer: its statistics over steps, what its momentum predicts, its wiring.
+
+import { badge } from './badge.js';
+import { chart } from './chart.js';
+import { html } from './dom.js';
+import { metricCharts, stepDomain } from './run_page.js';
+import { count, share, step, value } from './words.js';
+import { wiringPicture } from './wiring_picture.js';
+
+const TITLES = { mean: 'Moving mean', variance: 'Moving variance' };
+// Pairs of band levels, widest first, as TensorBoard's distribution chart nests them.
+const BANDS = [[0, 8, 0.16], [1, 7, 0.2], [2, 6, 0.26], [3, 5, 0.34]];
+
+/** Returns the page's content. */
+export function layerPage(run, layer, { runLink, links, cursor }) {
+  const judged = run.layers.find((entry) => entry.layer === layer.layer);
+  const domain = stepDomain(run);
+  const logged = layer.statistics.filter((statistic) => statistic.steps);
+  return [
+    layerHeader(run, judged, { runLink, links }),
+    html('section', { class: 'section charts' },
+      layer.statistics.map((statistic) => statisticChart(statistic, judged, domain, cursor)),
+      layer.share ? shareChart(layer.share, judged, domain, cursor) : null,
+      metricCharts(run, cursor, domain)),
+    wiringSection(layer.wiring),
+    logged.length ? html('p', { class: 'muted small' }, pointsLine(logged)) : null,
+  ];
+}
+
+function layerHeader(run, judged, { runLink, links }) {
+  const back = runLink(run.run);
+  back.className = 'back';
+  back.replaceChildren(`← ${run.run}`);
+  const findings = run.findings.filter((finding) => finding.layers.includes(judged.layer));
+  return html('header', { class: 'page-header', 'data-verdict': judged.verdict },
+    back,
+    html('div', { class: 'title-line' }, html('h2', { tabindex: -1 }, judged.layer), badge(judged.verdict),
+      links.length ? html('span', { class: 'exports' }, links) : null),
+    findings.map((finding) => html('p', { class: 'headline' },
+      html('span', { class: 'severity', 'data-severity': finding.severity }, finding.code), ` ${finding.message}`)),
+    facts(judged));
+}
+
+function facts(judged) {
+  const left = judged.initial_weight;
+  const entries = [
+    ['Initial value left', left === null ? 'unknown' : share(left)],
+    ['Trusted from', judged.trusted_from !== null ? `step ${step(judged.trusted_from)}` : left > 0.05 ? 'not yet' : 'unknown'],
+    ['Momentum', judged.momentum === null ? 'unknown' : `${value(judged.momentum)} (${momentumSource(judged.momentum_source)})`],
+    ['Last change', judged.last_change_step === null ? 'never' : `step ${step(judged.last_change_step)}`],
+  ];
+  return html('dl', { class: 'facts' }, entries.map(([name, text]) => html('div', {}, html('dt', {}, name), html('dd', {}, text))));
+}
+
+function momentumSource(name) {
+  return { graph: 'from the graph', keras_config: 'from the Keras model', flag: 'given by you', measured: 'measured' }[name] ?? 'unknown source';
+}
+
+function statisticChart(statistic, judged, domain, cursor) {
+  const title = TITLES[statistic.kind];
+  if (!statistic.steps) {
+    return html('figure', { class: 'chart' }, html('figcaption', {}, html('span', { class: 'chart-title' }, title)),
+      html('p', { class: 'nothing' }, `The ${title.toLowerCase()} of this layer is not logged.`));
+  }
+  const { steps, bands, initial } = statistic;
+  const stuck = bands[0].every((low, i) => low === initial && bands[8][i] === initial);
+  const tone = stuck ? 'bad' : 'ink';
+  const nested = stuck ? [] : BANDS.map(([low, high, opacity], i) => ({
+    label: i === 0 ? 'all channels' : null, tone, opacity, steps, low: bands[low], high: bands[high],
+  }));
+  return chart({
+    title,
+    label: `${title} over steps. ${stuck ? `It never left its initial value ${initial}.` : `Last median ${value(bands[4].at(-1))}, initial value ${initial}.`}`,
+    domain,
+    log: statistic.kind === 'variance',
+    series: [...nested, { label: stuck ? 'all channels' : 'median', tone, steps, values: bands[4] }, ...predicted(statistic, judged)],
+    levels: [{ value: initial, label: stuck ? `still at the initial value ${initial}` : `initial value ${initial}` }],
+    marks: [
+      ...trustedMark(judged),
+      ...(statistic.non_finite_from === null ? [] : [{ step: statistic.non_finite_from, label: 'not finite from here' }]),
+    ],
+  }, cursor);
+}
+
+/** The way that the momentum predicts for the ±1σ band, and where it ends if the run is too short. */
+function predicted({ predicted: curve }, judged) {
+  if (!curve) return [];
+  const heading = judged.initial_weight > 0.05 ? [
+    { label: 'heading for', tone: 'healthy', dashed: true, ...level(curve, curve.target[0]) },
+    { label: null, tone: 'healthy', dashed: true, ...level(curve, curve.target[1]) },
+  ] : [];
+  return [
+    { label: 'predicted ±1σ', tone: 'accent', dashed: true, steps: curve.steps, values: curve.low },
+    { label: null, tone: 'accent', dashed: true, steps: curve.steps, values: curve.high },
+    ...heading,
+  ];
+}
+
+function level({ steps }, number) {
+  return { steps: [steps[0], steps.at(-1)], values: [number, number] };
+}
+
+function trustedMark(judged) {
+  return judged.trusted_from !== null && judged.trusted_from > judged.first_step && judged.trusted_from <= judged.last_step
+    ? [{ step: judged.trusted_from, label: `trusted from step ${step(judged.trusted_from)}` }] : [];
+}
+
+/** How much of the initial value is left, as it is and as the momentum predicts. */
+function shareChart(data, judged, domain, cursor) {
+  const ends = [judged.first_step, judged.last_step];
+  const series = [{
+    label: data.stuck ? `with updates at momentum ${value(data.momentum)}` : 'share left',
+    tone: 'accent', dashed: data.stuck, steps: data.steps, values: data.predicted,
+  }];
+  if (data.stuck) series.unshift({ label: 'this run', tone: 'bad', steps: ends, values: [1, 1] });
+  return chart({
+    title: 'Initial value left in evaluation',
+    label: data.stuck ? 'All of the initial value is left.' : `Share of the initial value that is left; at the end ${share(judged.initial_weight)}.`,
+    domain,
+    range: [0, 1.06],
+    format: share,
+    series,
+    levels: [{ value: data.limit, label: `trusted below ${share(data.limit)}` }],
+    marks: trustedMark(judged),
+  }, cursor);
+}
+
+function wiringSection(wiring) {
+  return html('section', { class: 'section' }, html('h3', {}, 'Wiring in the graph'),
+    wiring ? wiringPicture(wiring)
+      : html('p', { class: 'muted' }, 'No graph of this layer was logged, so its wiring cannot be shown.'));
+}
+
+function pointsLine(logged) {
+  return logged.map((statistic) => `${statistic.tag}: ${count(statistic.points, 'point')}`).join(' · ');
+}
