@@ -15,7 +15,7 @@ from bn_tb.graph.node_graph import NodeGraph
 PASS = {
     *("Identity", "RefIdentity", "ReadVariableOp", "Cast", "StopGradient", "Snapshot", "Squeeze"),
     *("Switch", "RefSwitch", "Enter", "RefEnter", "Exit", "NextIteration", "_Retval", "Reshape"),
-    *("ExpandDims", "BroadcastTo", "PreventGradient", "CheckNumerics", "IdentityN"),
+    *("ExpandDims", "BroadcastTo", "PreventGradient", "CheckNumerics"),
 }
 """Ops that hand their input on as far as a moving average is concerned."""
 FUSED = {"FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"}
@@ -172,7 +172,9 @@ def constant(graph: NodeGraph, node: int) -> float:
     if value is None:
         return math.nan
     tensor = value.tensor
-    for values in (tensor.float_val, tensor.double_val, tensor.int_val, tensor.int64_val):
+    for values in (
+        *(tensor.float_val, tensor.double_val, tensor.int_val, tensor.int64_val, tensor.bool_val),
+    ):
         if values:
             return float(values[0]) if min(values) == max(values) else math.nan
     packed = _PACKED.get(tensor.dtype)

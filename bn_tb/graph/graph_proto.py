@@ -41,6 +41,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "int_val": (7, INT, True),
         "string_val": (8, BYTES, True),
         "int64_val": (10, INT, True),
+        "bool_val": (11, BOOL, True),
         "half_val": (13, INT, True),
     },
     "Library": {"function": (1, "Function", True)},

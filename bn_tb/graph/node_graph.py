@@ -60,6 +60,7 @@ class NodeGraph:
       ports: Output number of the source, or an `Edge`, `[E]`; data edges keep their order.
       consumer_starts: The same the other way round, `[N + 1]`.
       consumers: Target node of each edge by source, `[E]`.
+      consumer_ports: What `ports` says of the same edge, `[E]`.
       calls: Bodies that a node calls, such as both branches of an If.
     """
 
@@ -70,6 +71,7 @@ class NodeGraph:
     ports: list[int]
     consumer_starts: list[int]
     consumers: list[int]
+    consumer_ports: list[int]
     calls: dict[int, list[_Body]]
     _protos: list[Any]
 
@@ -88,11 +90,9 @@ class NodeGraph:
 
     def data_users(self, node: int) -> list[int]:
         """Returns the nodes that take an output of `node`, or call it."""
-        return [
-            user
-            for user in self.users(node)
-            if any(s == node and port != Edge.CONTROL for s, port in self.edges(user))
-        ]
+        edges = slice(self.consumer_starts[node], self.consumer_starts[node + 1])
+        users = zip(self.consumers[edges], self.consumer_ports[edges], strict=True)
+        return [user for user, port in users if port != Edge.CONTROL]
 
     def attr(self, node: int, key: bytes) -> Any | None:
         """Returns the value of an attribute, or None if it is missing or does not decode."""
@@ -271,6 +271,7 @@ class _Builder:
         targets = np.array(self.targets, dtype=np.int64)
         sources = np.array(self.sources, dtype=np.int64)
         sources[sources < 0] = count - 1
+        ports = np.array(self.ports, dtype=np.int64)
         order = np.argsort(targets, kind="stable")
         reverse = np.argsort(sources, kind="stable")
         return NodeGraph(
@@ -278,9 +279,10 @@ class _Builder:
             ops=self.ops,
             starts=_starts(targets, count),
             sources=sources[order].tolist(),
-            ports=np.array(self.ports, dtype=np.int64)[order].tolist(),
+            ports=ports[order].tolist(),
             consumer_starts=_starts(sources, count),
             consumers=targets[reverse].tolist(),
+            consumer_ports=ports[reverse].tolist(),
             calls=self.calls,
             _protos=self.protos,
         )

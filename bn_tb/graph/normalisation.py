@@ -5,12 +5,20 @@ import math
 import re
 from collections.abc import Iterator
 
-from bn_tb.graph.expression import FUSED, Output, Reader, constant, fused_attributes, is_variable
+from bn_tb.graph.expression import (
+    FUSED,
+    Output,
+    Reader,
+    constant,
+    fused_attributes,
+    is_variable,
+    variable_of,
+)
 from bn_tb.graph.node_graph import NodeGraph
 from bn_tb.tags import Role
 
 # tf.nn.batch_normalization names its ops so: tensorflow/python/ops/nn_impl.py.
-_PLAIN = re.compile(r"^(?:(.*)/)?(batchnorm(?:_\d+)?/)add$")
+_PLAIN = re.compile(r"(?:^|.*/)batchnorm(?:_\d+)?/add$")
 # Scopes that conditions of all releases add inside a layer.
 _CONDITION = re.compile(r"(?:/(?:smart_)?cond(?:_\d+)?)+$")
 
@@ -26,6 +34,7 @@ class Normalisation:
       training: True for batch statistics, False for moving ones, None for one or the other.
       epsilon: Added to the variance, or None.
       choosers: Outputs that decide between the two.
+      parameters: Gamma and beta: variable nodes.
     """
 
     scope: str
@@ -34,20 +43,18 @@ class Normalisation:
     training: bool | None
     epsilon: float | None
     choosers: frozenset[Output]
+    parameters: frozenset[int]
 
 
 def find(graph: NodeGraph) -> Iterator[Normalisation]:
     """Yields every place where the graph normalises, in node order."""
-    by_name: dict[str, int] | None = None
+    by_name: dict[str, int] = {}
     for node, op in enumerate(graph.ops):
         if op in FUSED:
             yield _fused(graph, node)
-        elif op in ("Add", "AddV2") and graph.names[node].endswith("/add"):
-            match = _PLAIN.match(graph.names[node])
-            if match:
-                by_name = by_name or {name: n for n, name in enumerate(graph.names)}
-                subtracted = by_name.get(f"{match[1] or ''}/{match[2]}mul_2".lstrip("/"))
-                yield _plain(graph, node, subtracted, match[1] or "")
+        elif op in ("Add", "AddV2") and _PLAIN.match(graph.names[node]):
+            by_name = by_name or {name: n for n, name in enumerate(graph.names)}
+            yield _plain(graph, node, by_name)
 
 
 def layer_scope(name: str) -> str:
@@ -73,29 +80,45 @@ def _fused(graph: NodeGraph, node: int) -> Normalisation:
         training=training,
         epsilon=None if epsilon is None else round(epsilon.f, 9),
         choosers=frozenset(reader.choosers),
+        parameters=_variables(graph, inputs[1:3]),
     )
 
 
-def _plain(graph: NodeGraph, add: int, subtracted: int | None, scope: str) -> Normalisation:
+def _plain(graph: NodeGraph, add: int, by_name: dict[str, int]) -> Normalisation:
+    """`y = x * mul + sub` with `mul = rsqrt(var + eps) * gamma`, `sub = beta - mean * mul`."""
+    scope = graph.names[add].removesuffix("add")
+    mean = _inputs(graph, by_name.get(scope + "mul_2"))[:1]
+    variance = _inputs(graph, add)[:1]
+    parameters = _inputs(graph, by_name.get(scope + "mul"))[1:2]
+    parameters += _inputs(graph, by_name.get(scope + "sub"))[:1]
     reader = Reader(graph, -1)
     variables, batch = {}, {}
-    for role, node in ((Role.MOVING_MEAN, subtracted), (Role.MOVING_VARIANCE, add)):
-        inputs = graph.inputs(node) if node is not None else []
-        if inputs:
-            variable, moment = _leaves(reader, inputs[0])
+    for role, outputs in ((Role.MOVING_MEAN, mean), (Role.MOVING_VARIANCE, variance)):
+        for output in outputs:
+            variable, moment = _leaves(reader, output)
             if variable is not None:
                 variables[role] = variable
             if moment is not None:
                 batch[role] = moment
-    epsilon = constant(graph, graph.inputs(add)[1][0]) if len(graph.inputs(add)) > 1 else math.nan
+    constants = [constant(graph, node) for node, _ in _inputs(graph, add)[1:2]]
+    epsilon = constants[0] if constants else math.nan
     return Normalisation(
-        scope=layer_scope(scope),
+        scope=layer_scope(scope.rstrip("/").rpartition("/")[0]),
         variables=variables,
         batch=batch,
         training=None if variables and batch else bool(batch),
         epsilon=None if math.isnan(epsilon) else round(epsilon, 9),
         choosers=frozenset(reader.choosers),
+        parameters=_variables(graph, parameters),
     )
+
+
+def _inputs(graph: NodeGraph, node: int | None) -> list[Output]:
+    return [] if node is None else graph.inputs(node)
+
+
+def _variables(graph: NodeGraph, outputs: list[Output]) -> frozenset[int]:
+    return frozenset(variable_of(graph, node) for node, _ in outputs) - {-1}
 
 
 def _leaves(reader: Reader, output: Output) -> tuple[int | None, Output | None]:

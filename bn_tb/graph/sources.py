@@ -1,20 +1,16 @@
-"""Graphs of a run to evidence: every graph on its own, then what they say together."""
+"""The graphs of a run: decoded one by one, then what they say together."""
 
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bn_tb.graph import graph_proto, node_graph, statistics, training, wiring
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp
-from bn_tb.graph.expression import VARIABLES
-from bn_tb.graph.node_graph import NodeGraph
-from bn_tb.graph.statistics import Layer
-from bn_tb.graph.wiring import Verdict
+from bn_tb.graph import graph_proto, keras_config
+from bn_tb.graph.evidence import GraphEvidence, LayerWiring
+from bn_tb.graph.judge import Collections, judge
 from bn_tb.run import GraphSource
 
-_TOWER = re.compile(r"(?:^|/)((?:tower|clone|replica|gpu|device)_?\d+)(?:/|$)", re.IGNORECASE)
-
-Collections = Mapping[str, frozenset[str]]
+_UNIQUE = re.compile(r"_\d+$")
 
 
 def read(sources: Sequence[GraphSource]) -> GraphEvidence:
@@ -24,22 +20,47 @@ def read(sources: Sequence[GraphSource]) -> GraphEvidence:
       sources: Graphs in the order written. Those that do not decode become `problems`.
     """
     problems: list[str] = []
-    evidences = [_judge(graph, collections) for graph, collections in _decode(sources, problems)]
-    return _merge(evidences, problems)
+    graphs = list(_graphs(sources, problems))
+    with_collections = {
+        _signature(graph) for graph, collections in graphs if collections is not None
+    }
+    found = [
+        judge(graph, collections)
+        for graph, collections in graphs
+        # A FileWriter writes its graph twice; the MetaGraph tells more.
+        if collections is not None or _signature(graph) not in with_collections
+    ]
+    evidence = _merged(found, problems)
+    for config in _keras_models(sources, problems):
+        evidence = _with_keras(evidence, config)
+    return dataclasses.replace(evidence, problems=tuple(problems))
 
 
-def _decode(
+def _graphs(
     sources: Sequence[GraphSource], problems: list[str]
 ) -> Iterator[tuple[Any, Collections | None]]:
     for source in sources:
         try:
-            if source.kind == "graph_def":
-                yield graph_proto.parse("Graph", source.data), None
-            elif source.kind == "meta_graph_def":
-                meta = graph_proto.parse("MetaGraph", source.data)
-                yield graph_proto.parse("Graph", meta.graph), _collections(meta)
+            yield from _decoded(source)
         except ValueError as error:
-            problems.append(f"{source.kind} at step {source.step}: {error}")
+            problems.append(_problem(source, error))
+
+
+def _problem(source: GraphSource, error: ValueError) -> str:
+    tag = f" {source.tag!r}" if source.tag else ""
+    return f"{source.kind}{tag} at step {source.step} is not readable: {error}"
+
+
+def _decoded(source: GraphSource) -> Iterator[tuple[Any, Collections | None]]:
+    if source.kind == "graph_def":
+        yield graph_proto.parse("Graph", source.data), None
+    elif source.kind == "meta_graph_def":
+        meta = graph_proto.parse("MetaGraph", source.data)
+        yield graph_proto.parse("Graph", meta.graph), _collections(meta)
+    elif source.kind == "run_metadata":
+        metadata = graph_proto.parse("RunMetadata", source.data)
+        for function in metadata.function_graphs:
+            yield graph_proto.parse("Graph", function.before), None
 
 
 def _collections(meta: Any) -> Collections:
@@ -51,119 +72,82 @@ def _collections(meta: Any) -> Collections:
     }
 
 
-def _judge(message: Any, collections: Collections | None) -> GraphEvidence:
-    graph = node_graph.build(message)
-    layers = statistics.find(graph)
-    updates = {write.node for layer in layers for write in layer.writes()}
-    writes = training.optimizer_writes(graph, updates)
-    registered = (collections or {}).get("train_op", frozenset())
-    trains = training.train_ops(graph, writes, registered)
-    variables = training.trained_variables(graph, writes)
-    in_function = bool(variables) and not any(graph.ops[v] in VARIABLES for v in variables)
-    verdicts, cross = wiring.judge(graph, layers, trains, in_function)
-    return GraphEvidence(
-        trains=bool(writes),
-        optimizer_ops=tuple(sorted(graph.names[node] for node in writes)),
-        layers={
-            layer.name: _layer(graph, layer, verdicts, collections, variables) for layer in layers
-        },
-        cross_model=tuple(cross),
-        train_ops=tuple(train.name for train in trains),
-        has_collections=collections is not None,
-    )
+def _signature(graph: Any) -> tuple[int, bytes, bytes]:
+    nodes = graph.node
+    return (len(nodes), nodes[0].name, nodes[-1].name) if nodes else (0, b"", b"")
 
 
-def _layer(
-    graph: NodeGraph,
-    layer: Layer,
-    verdicts: Mapping[int, Verdict],
-    collections: Collections | None,
-    trained: set[int],
-) -> LayerWiring:
-    updates = {
-        role: tuple(_update(graph, write, verdicts[write.node]) for write in writes)
-        for role, writes in layer.updates.items()
-    }
-    ops = [op for of_role in updates.values() for op in of_role]
-    momenta = {op.momentum for op in ops}
-    momentum = momenta.pop() if len(momenta) == 1 else None
-    epsilons = {place.epsilon for place in layer.places}
-    return LayerWiring(
-        layer=layer.name,
-        variables={role: graph.names[node] for role, node in layer.variables.items()},
-        updates=updates,
-        training=_training(layer),
-        momentum=momentum,
-        epsilon=epsilons.pop() if len(epsilons) == 1 else None,
-        in_update_ops=_registered(graph, layer, collections),
-        dynamic_momentum=any(op.dynamic for op in ops),
-        zero_debias=layer.zero_debias,
-        initial=layer.initial,
-    )
-
-
-def _update(graph: NodeGraph, write: statistics.Write, verdict: Verdict) -> UpdateOp:
-    name = graph.names[write.node]
-    tower = _TOWER.search(name)
-    return UpdateOp(
-        name=name,
-        op=graph.ops[write.node],
-        momentum=write.momentum,
-        wiring=verdict.wiring,
-        needed_by=verdict.path[-1].node if len(verdict.path) > 1 else "",
-        dynamic=write.momentum is None,
-        train_ops=verdict.train_ops,
-        tower=tower[1] if tower else "",
-        path=verdict.path,
-    )
-
-
-def _training(layer: Layer) -> bool | None:
-    modes: dict[str, set[bool | None]] = {}
-    for place in layer.places:
-        modes.setdefault(place.scope, set()).add(place.training)
-    if not modes or any(len(found) > 1 or None in found for found in modes.values()):
-        return None
-    return any(True in found for found in modes.values())
-
-
-def _registered(graph: NodeGraph, layer: Layer, collections: Collections | None) -> bool | None:
-    """Returns whether every update is in UPDATE_OPS, itself or as the condition around it."""
-    updates = [write.node for write in layer.writes()]
-    if collections is None or not updates:
-        return None
-    names = collections.get("update_ops", frozenset())
-    return all(any(graph.names[n] in names for n in _near(graph, node)) for node in updates)
-
-
-def _near(graph: NodeGraph, node: int) -> set[int]:
-    """Returns an update and what the layer wraps around it: reads, branches, conditions."""
-    near = {node}
-    for _ in range(6):
-        near |= {user for n in near for user in graph.users(n) if graph.ops[user] in _WRAPPERS}
-    return near
-
-
-_WRAPPERS = {
-    *("Identity", "Merge", "RefMerge", "ReadVariableOp", "NoOp", "_Retval", "_Exit"),
-    *("If", "StatelessIf", "StatefulPartitionedCall", "PartitionedCall"),
-}
-
-
-def _merge(evidences: list[GraphEvidence], problems: list[str]) -> GraphEvidence:
-    """Returns the evidence of all graphs; of a layer in several, that of the most telling graph."""
-    trains = any(evidence.trains for evidence in evidences)
-    telling = [evidence for evidence in evidences if evidence.trains == trains]
-    telling.sort(key=lambda evidence: evidence.has_collections)
+def _merged(found: list[GraphEvidence], problems: list[str]) -> GraphEvidence:
+    """Returns the evidence of all graphs; a layer's is that of the last graph that tells most."""
+    trains = any(evidence.trains for evidence in found)
+    telling = [evidence for evidence in found if evidence.trains == trains]
     layers: dict[str, LayerWiring] = {}
     for evidence in telling:
-        layers.update(evidence.layers)
+        for name, layer in evidence.layers.items():
+            if any(layer.updates.values()) or not _updated(layers.get(name)):
+                layers[name] = layer
     return GraphEvidence(
         trains=trains,
-        optimizer_ops=tuple(sorted({name for e in evidences for name in e.optimizer_ops})),
+        optimizer_ops=tuple(sorted({name for e in found for name in e.optimizer_ops})),
         layers=layers,
-        cross_model=tuple(sorted({pair for e in telling for pair in e.cross_model})),
-        problems=tuple(problems),
-        train_ops=tuple(dict.fromkeys(name for e in evidences for name in e.train_ops)),
-        has_collections=any(evidence.has_collections for evidence in evidences),
+        cross_model=tuple(sorted({pair for e in found for pair in e.cross_model})),
+        train_ops=tuple(dict.fromkeys(name for e in found for name in e.train_ops)),
+        has_collections=any(evidence.has_collections for evidence in found),
     )
+
+
+def _updated(layer: LayerWiring | None) -> bool:
+    return layer is not None and any(layer.updates.values())
+
+
+def _keras_models(
+    sources: Sequence[GraphSource], problems: list[str]
+) -> Iterator[dict[str, LayerWiring]]:
+    for source in sources:
+        if source.kind == "keras_model":
+            try:
+                yield keras_config.read(source.data)
+            except ValueError as error:
+                problems.append(_problem(source, error))
+
+
+def _with_keras(evidence: GraphEvidence, config: dict[str, LayerWiring]) -> GraphEvidence:
+    """Returns the evidence with what the configuration says of each layer.
+
+    Graphs put the model's name before the layer's, and Keras 3 makes it unique: `model_1/bn_1`.
+    """
+    by_end: dict[str, list[str]] = {}
+    for name in evidence.layers:
+        for end in _ends(name):
+            by_end.setdefault(end, []).append(name)
+    layers = dict(evidence.layers)
+    for name, layer in config.items():
+        names = by_end.get(name, [])
+        for found in names:
+            layers[found] = _with_config(layers[found], layer)
+        if not names:
+            layers[name] = layer
+    return dataclasses.replace(evidence, layers=layers)
+
+
+def _with_config(layer: LayerWiring, config: LayerWiring) -> LayerWiring:
+    known = layer.momentum is not None or layer.dynamic_momentum
+    return dataclasses.replace(
+        layer,
+        keras=True,
+        trainable=config.trainable,
+        epsilon=config.epsilon if layer.epsilon is None else layer.epsilon,
+        momentum=layer.momentum if known else config.momentum,
+        momentum_source=layer.momentum_source if known else config.momentum_source,
+    )
+
+
+def _ends(name: str) -> Iterator[str]:
+    """Yields the ends of a layer's name by which Keras may know it."""
+    parts = name.split("/")
+    for first in range(len(parts)):
+        yield "/".join(parts[first:])
+    if all(_UNIQUE.search(part) for part in parts):
+        plain = [_UNIQUE.sub("", part) for part in parts]
+        for first in range(len(plain)):
+            yield "/".join(plain[first:])

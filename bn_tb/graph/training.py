@@ -13,6 +13,7 @@ _APPLY = re.compile(
 )
 # Scopes of tf.gradients and tf.GradientTape, and the ops they insert.
 _GRADIENT_SCOPE = re.compile(r"(?:^|/)gradients?(?:_\d+|_tape)?/")
+_MAX_TRAIN_OPS = 32  # models trained apart that are told apart; bounds the searches
 _GRADIENT_OP = re.compile(r"Grad(?:V\d)?$|Backprop")
 
 
@@ -60,21 +61,33 @@ def _gradient_writes(graph: NodeGraph, exclude: set[int]) -> list[int]:
     while stack:
         node = stack.pop()
         for user in graph.data_users(node):
-            if graph.ops[user] in WRITES:
+            if graph.ops[user] in WRITES and user not in found:
                 found.add(user)
-            elif not seen[user]:
-                seen[user] = 1
-                stack.append(user)
+                after = _reads_after(graph, user)
+            else:
+                after = [] if graph.ops[user] in WRITES else [user]
+            for reached in after:
+                if not seen[reached]:
+                    seen[reached] = 1
+                    stack.append(reached)
     return sorted(found - exclude)
 
 
-def train_ops(graph: NodeGraph, writes: list[int], collection: frozenset[str]) -> list[TrainOp]:
+def _reads_after(graph: NodeGraph, write: int) -> list[int]:
+    """Returns reads that wait for a write: an optimizer's slot on its way to the weight."""
+    return [user for user in graph.users(write) if graph.ops[user] == "ReadVariableOp"]
+
+
+def train_ops(
+    graph: NodeGraph, writes: list[int], collection: frozenset[str], together: bool
+) -> list[TrainOp]:
     """Returns the writes in groups that have a node in common which needs them.
 
     Args:
       graph: The graph.
       writes: The optimizer's ops.
       collection: Names in the `train_op` collection.
+      together: Whether all of them run together, as in a tf.function.
     """
     after = graph.descendants(writes)
     nodes = [node for node, reached in enumerate(after) if reached]
@@ -94,7 +107,10 @@ def train_ops(graph: NodeGraph, writes: list[int], collection: frozenset[str]) -
         members.setdefault(leader(node), []).append(node)
     of_optimizer = set(writes)
     found = []
-    for nodes in members.values():
+    groups = list(members.values())
+    if together or len(groups) > _MAX_TRAIN_OPS:
+        groups = [nodes] if nodes else []
+    for nodes in groups:
         fetch = _to_fetch(graph, nodes, collection)
         own = tuple(node for node in nodes if node in of_optimizer)
         found.append(TrainOp(graph.names[fetch], fetch, own, tuple(nodes)))

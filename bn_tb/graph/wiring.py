@@ -6,7 +6,6 @@ Testing the train op alone would call `tf.group(train_op, *update_ops)` unwired.
 
 import collections
 import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from bn_tb.graph.evidence import Hop, Wiring
@@ -15,7 +14,6 @@ from bn_tb.graph.node_graph import Edge, NodeGraph
 from bn_tb.graph.statistics import Layer
 from bn_tb.graph.training import TrainOp
 
-_MAX_TRAIN_OPS = 32  # models trained apart that are told apart; bounds the searches
 _MAX_HOPS = 12  # of a drawn path
 _EDGES = {int(Edge.CONTROL): "control", int(Edge.CALL): "call"}
 
@@ -28,11 +26,13 @@ class Verdict:
       wiring: See `Wiring`.
       path: From the op to the node that proves it.
       train_ops: Names of the train ops that need it.
+      needed_by: The node that proves it; empty where nothing needs it.
     """
 
     wiring: Wiring
     path: tuple[Hop, ...]
     train_ops: tuple[str, ...] = ()
+    needed_by: str = ""
 
 
 def judge(
@@ -47,7 +47,6 @@ def judge(
       in_function: Whether the graph is the body of a tf.function, which runs every op that has an
         effect (automatic control dependencies).
     """
-    trains = trains[:_MAX_TRAIN_OPS]
     searches = [_Search(graph, [train.node]) for train in trains]
     wider = [_Search(graph, train.nodes) for train in trains]
     foreign = _foreign(graph, layers, trains)
@@ -64,13 +63,16 @@ def judge(
                 search = searches[best] if write.node in searches[best] else wider[best]
                 verdicts[write.node] = Verdict(
                     Wiring.TRAIN if own else Wiring.OTHER_MODEL,
-                    _hops(graph, search.path(write.node)),
+                    search.path(write.node),
                     tuple(trains[n].name for n in by),
+                    search.target(write.node),
                 )
     rest = [w.node for layer in layers for w in layer.writes() if w.node not in verdicts]
     if trains and in_function:
         by_name = tuple(train.name for train in trains)
-        verdicts.update({n: Verdict(Wiring.TRAIN, _hops(graph, [n]), by_name) for n in rest})
+        verdicts.update(
+            {n: Verdict(Wiring.TRAIN, (_hop(graph, n),), by_name, by_name[0]) for n in rest}
+        )
     elif rest:
         verdicts.update(_unneeded(graph, rest, {layer.name for layer in layers}))
     return verdicts, sorted(cross)
@@ -80,38 +82,44 @@ class _Search:
     """The shortest way from every node to the nearest of some targets that need it."""
 
     def __init__(self, graph: NodeGraph, targets: Iterable[int]) -> None:
+        self._graph = graph
         self._after = [-1] * len(graph.ops)
+        self._ports = [0] * len(graph.ops)  # of the edge from a node to the one after it
         queue = collections.deque(targets)
         for target in queue:
             self._after[target] = target
         while queue:
             node = queue.popleft()
-            for source in graph.sources[graph.starts[node] : graph.starts[node + 1]]:
+            for source, port in graph.edges(node):
                 if self._after[source] < 0:
                     self._after[source] = node
+                    self._ports[source] = port
                     queue.append(source)
 
     def __contains__(self, node: int) -> bool:
         return self._after[node] >= 0
 
-    def path(self, node: int) -> list[int]:
-        """Returns the nodes from `node` to its target."""
-        path = [node]
+    def target(self, node: int) -> str:
+        """Returns the name of the target that `node` leads to."""
         while self._after[node] != node:
             node = self._after[node]
-            path.append(node)
-        return path
+        return self._graph.names[node]
+
+    def path(self, node: int) -> tuple[Hop, ...]:
+        """Returns the way from `node` to its target; of a long one the first half and the end."""
+        hops = [_hop(self._graph, node)]
+        while self._after[node] != node:
+            after = self._after[node]
+            hops.append(_hop(self._graph, after, self._ports[node]))
+            node = after
+        if len(hops) > _MAX_HOPS:
+            hops[_MAX_HOPS // 2 : -_MAX_HOPS // 2] = [Hop("...", "")]
+        return tuple(hops)
 
 
-def _hops(graph: NodeGraph, path: list[int]) -> tuple[Hop, ...]:
-    """Returns a path for drawing; of a long one the first half and the end."""
-    hops = [Hop(graph.names[path[0]], graph.ops[path[0]])]
-    for source, target in itertools.pairwise(path):
-        port = next(port for node, port in graph.edges(target) if node == source)
-        hops.append(Hop(graph.names[target], graph.ops[target], _EDGES.get(port, "data")))
-    if len(hops) > _MAX_HOPS:
-        hops[_MAX_HOPS // 2 : -_MAX_HOPS // 2] = []
-    return tuple(hops)
+def _hop(graph: NodeGraph, node: int, port: int | None = None) -> Hop:
+    edge = "" if port is None else _EDGES.get(port, "data")
+    return Hop(graph.names[node], graph.ops[node], edge)
 
 
 def _foreign(
@@ -143,9 +151,11 @@ def _unneeded(graph: NodeGraph, updates: list[int], layers: set[str]) -> dict[in
     search = _Search(graph, computed)
     verdicts = {}
     for node in updates:
-        wiring = Wiring.LOSS if node in search else Wiring.NONE
-        path = search.path(node) if node in search else _consumers(graph, node)
-        verdicts[node] = Verdict(wiring, _hops(graph, path))
+        if node in search:
+            path, target = search.path(node), search.target(node)
+            verdicts[node] = Verdict(Wiring.LOSS, path, needed_by=target)
+        else:
+            verdicts[node] = Verdict(Wiring.NONE, _consumers(graph, node))
     return verdicts
 
 
@@ -167,12 +177,17 @@ def _scopes(name: str) -> Iterator[str]:
         cut = name.find("/", cut + 1)
 
 
-def _consumers(graph: NodeGraph, node: int) -> list[int]:
-    """Returns a path of nodes that need an unwired op, as far as it leads."""
-    path = [node]
-    while len(path) < _MAX_HOPS:
-        users = [user for user in graph.users(path[-1]) if user not in path]
-        if not users:
+def _consumers(graph: NodeGraph, node: int) -> tuple[Hop, ...]:
+    """Returns a way from an unwired op through what needs it, as far as it leads."""
+    hops = [_hop(graph, node)]
+    seen = {node}
+    while len(hops) < _MAX_HOPS:
+        edges = slice(graph.consumer_starts[node], graph.consumer_starts[node + 1])
+        users = zip(graph.consumers[edges], graph.consumer_ports[edges], strict=True)
+        after = next(((user, port) for user, port in users if user not in seen), None)
+        if after is None:
             break
-        path.append(users[-1])
-    return path
+        node = after[0]
+        seen.add(node)
+        hops.append(_hop(graph, *after))
+    return tuple(hops)

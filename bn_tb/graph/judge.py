@@ -1,0 +1,162 @@
+"""One graph to evidence."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bn_tb.graph import node_graph, saving, statistics, training, wiring
+from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp
+from bn_tb.graph.expression import PASS, VARIABLES, Output, constant
+from bn_tb.graph.node_graph import NodeGraph
+from bn_tb.graph.statistics import Layer, Write
+from bn_tb.graph.wiring import Verdict
+
+_TOWER = re.compile(r"(?:^|/)((?:tower|clone|replica|gpu|device)_?\d+)(?:/|$)", re.IGNORECASE)
+# What layers and tf.group put around an update before it goes into UPDATE_OPS.
+_AROUND = {"Identity", "Merge", "RefMerge", "ReadVariableOp", "NoOp", "_Retval", "_Exit"}
+_CALLS = {"If", "StatelessIf", "StatefulPartitionedCall", "PartitionedCall"}
+_MAX_SWITCH_DEPTH = 30  # from a condition to its placeholder: 2 to 5 nodes in tf.layers and Keras
+
+Collections = Mapping[str, frozenset[str]]
+"""Node names in each collection of a MetaGraph."""
+
+
+class _Judge:
+    """What is known of one graph while its layers are described."""
+
+    def __init__(self, graph: NodeGraph, collections: Collections | None) -> None:
+        self.graph = graph
+        self.layers = statistics.find(graph)
+        updates = {write.node for layer in self.layers for write in layer.writes()}
+        self.writes = training.optimizer_writes(graph, updates)
+        self.trained = training.trained_variables(graph, self.writes)
+        in_function = bool(self.trained) and not any(
+            graph.ops[variable] in VARIABLES for variable in self.trained
+        )
+        registered = (collections or {}).get("train_op", frozenset())
+        self.trains = training.train_ops(graph, self.writes, registered, in_function)
+        self.verdicts, self.cross = wiring.judge(graph, self.layers, self.trains, in_function)
+        self.savers = saving.savers(graph)
+        self.registered = (
+            None
+            if collections is None
+            else _behind(graph, collections.get("update_ops", frozenset()))
+        )
+
+    def layer(self, layer: Layer) -> LayerWiring:
+        ops = {
+            role: tuple(self._update(write) for write in writes)
+            for role, writes in layer.updates.items()
+        }
+        momenta = {op.momentum for of_role in ops.values() for op in of_role}
+        epsilons = {place.epsilon for place in layer.places}
+        switch, default = self._switch(layer)
+        parameters = {node for place in layer.places for node in place.parameters}
+        writes = list(layer.writes())
+        return LayerWiring(
+            layer=layer.name,
+            variables={role: self.graph.names[node] for role, node in layer.variables.items()},
+            updates=ops,
+            training=_training(layer),
+            momentum=momenta.pop() if len(momenta) == 1 else None,
+            epsilon=epsilons.pop() if len(epsilons) == 1 else None,
+            in_update_ops=None
+            if self.registered is None or not writes
+            else all(self.registered[write.node] for write in writes),
+            keras=switch.endswith("keras_learning_phase"),
+            saved=saving.statistics_saved(self.savers, parameters, set(layer.variables.values())),
+            dynamic_momentum=any(write.momentum is None for write in writes),
+            zero_debias=layer.zero_debias,
+            initial=layer.initial,
+            switch=switch,
+            switch_default=default,
+            trained=bool(parameters & self.trained) if parameters else None,
+        )
+
+    def _update(self, write: Write) -> UpdateOp:
+        name = self.graph.names[write.node]
+        tower = _TOWER.search(name)
+        verdict: Verdict = self.verdicts[write.node]
+        return UpdateOp(
+            name=name,
+            op=self.graph.ops[write.node],
+            momentum=write.momentum,
+            wiring=verdict.wiring,
+            needed_by=verdict.needed_by,
+            dynamic=write.momentum is None,
+            train_ops=verdict.train_ops,
+            tower=tower[1] if tower else "",
+            path=verdict.path,
+        )
+
+    def _switch(self, layer: Layer) -> tuple[str, bool | None]:
+        """Returns the placeholder that decides how the layer normalises, and its default."""
+        choosers = {chooser for place in layer.places for chooser in place.choosers}
+        choosers.update(chooser for write in layer.writes() for chooser in write.choosers)
+        for chooser in sorted(choosers):
+            node = _placeholder(self.graph, chooser)
+            if node is not None:
+                values = [constant(self.graph, source) for source, _ in self.graph.inputs(node)]
+                known = [bool(value) for value in values if not math.isnan(value)]
+                return self.graph.names[node], known[0] if known else None
+        return "", None
+
+
+def judge(message: Any, collections: Collections | None = None) -> GraphEvidence:
+    """Returns what one graph proves.
+
+    Args:
+      message: A decoded `Graph`.
+      collections: Those of the MetaGraph around it, or None.
+    """
+    graph = node_graph.build(message)
+    found = _Judge(graph, collections)
+    return GraphEvidence(
+        trains=bool(found.writes),
+        optimizer_ops=tuple(sorted(graph.names[node] for node in found.writes)),
+        layers={layer.name: found.layer(layer) for layer in found.layers},
+        cross_model=tuple(found.cross),
+        train_ops=tuple(train.name for train in found.trains),
+        has_collections=collections is not None,
+    )
+
+
+def _training(layer: Layer) -> bool | None:
+    """Returns how a layer normalises; one scope with both ways decides at run time."""
+    modes: dict[str, set[bool | None]] = {}
+    for place in layer.places:
+        modes.setdefault(place.scope, set()).add(place.training)
+    if not modes or any(len(found) > 1 or None in found for found in modes.values()):
+        return None
+    return any(True in found for found in modes.values())
+
+
+def _placeholder(graph: NodeGraph, chooser: Output) -> int | None:
+    node = chooser[0]
+    for _ in range(_MAX_SWITCH_DEPTH):
+        if graph.ops[node] in ("Placeholder", "PlaceholderWithDefault"):
+            return node
+        inputs = graph.inputs(node)
+        passes = graph.ops[node] in PASS or graph.ops[node] in ("_Arg", "LogicalNot", "Equal")
+        if not inputs or not passes:
+            return None
+        node = inputs[0][0]
+    return None
+
+
+def _behind(graph: NodeGraph, names: Iterable[str]) -> bytearray:
+    """Returns a mask of the named nodes and of what they only stand for, such as a group."""
+    wanted = set(names)
+    stack = [node for node, name in enumerate(graph.names) if name in wanted]
+    seen = bytearray(len(graph.ops))
+    for node in stack:
+        seen[node] = 1
+    while stack:
+        node = stack.pop()
+        if graph.ops[node] in _AROUND or graph.ops[node] in _CALLS:
+            for source, port in graph.edges(node):
+                if not seen[source] and (port < 0 or graph.ops[node] in _AROUND):
+                    seen[source] = 1
+                    stack.append(source)
+    return seen
