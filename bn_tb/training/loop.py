@@ -76,7 +76,7 @@ def train(
             yield None
         tests = evaluate(session, inputs, [model for model, _ in models], mnist.test)
         for (_, writers), test in zip(models, tests, strict=True):
-            _write_metrics(writers.test, test, step)
+            write_metrics(writers.test, test, step)
             writers.train.flush()
             writers.test.flush()
         trains = [Metrics(*column) for column in np.mean(measured, axis=0).tolist()]
@@ -94,11 +94,11 @@ def _train_step(
     fetches = [([model.accuracy, model.loss], model.train) for model, _ in models]
     results = session.run(fetches, {inputs.X: X, inputs.y: y, inputs.training: True})
     for (_, writers), (metrics, _) in zip(models, results, strict=True):
-        _write_metrics(writers.train, Metrics(*metrics), step)
+        write_metrics(writers.train, Metrics(*metrics), step)
     return [metrics for metrics, _ in results]
 
 
-def _write_metrics(writer: Any, metrics: Metrics, step: int) -> None:
+def write_metrics(writer: Any, metrics: Metrics, step: int) -> None:
     values = [
         tf.Summary.Value(tag=tag, simple_value=value)
         for tag, value in dataclasses.asdict(metrics).items()

@@ -1,0 +1,75 @@
+"""Several models in one graph, trained on the same batches, each with event files of its own."""
+
+import contextlib
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from bn_tb.training import loop
+from bn_tb.training.data import Mnist
+from bn_tb.training.model import Model, Placeholders, build_model, placeholders
+from bn_tb.training.tf1 import tf
+
+
+@dataclasses.dataclass(frozen=True)
+class Contestant:
+    """A model as it is asked for.
+
+    Attributes:
+      name: Its variable scope, and the name of its runs.
+      net: From `X` and `training` to logits, as `build_model` takes it.
+      wiring: A key of `WIRINGS`.
+      learning_rate: Of Adam.
+    """
+
+    name: str
+    net: Callable[[Any, Any], Any]
+    wiring: str = "control_deps"
+    learning_rate: float = 0.001
+
+
+@contextlib.contextmanager
+def session_of(
+    contestants: Sequence[Contestant], seed: int
+) -> Iterator[tuple[Any, Placeholders, list[Model]]]:
+    """Builds one graph with all models; yields a session with initialised variables."""
+    with tf.Graph().as_default() as graph:
+        tf.set_random_seed(seed)
+        inputs = placeholders()
+        models = [
+            build_model(c.name, inputs, c.net, c.wiring, c.learning_rate) for c in contestants
+        ]
+        initialise = tf.global_variables_initializer()
+        with tf.Session(graph=graph) as session:
+            session.run(initialise)
+            yield session, inputs, models
+
+
+def train(
+    contestants: Sequence[Contestant],
+    folder: pathlib.Path,
+    mnist: Mnist,
+    schedule: loop.Schedule,
+) -> Iterator[list[loop.Epoch] | None]:
+    """Trains all; yields None after each step, and one `Epoch` a model after each epoch's last.
+
+    Event files go to `<folder>/train/<name>` and `<folder>/test/<name>`, the graph to each of
+    the former.
+    """
+    with (
+        session_of(contestants, schedule.seed) as (session, inputs, models),
+        contextlib.ExitStack() as stack,
+    ):
+
+        def writer(part: str, name: str, *graph: Any) -> Any:
+            opened = tf.summary.FileWriter(str(folder / part / name), *graph)
+            stack.callback(opened.close)
+            return opened
+
+        writers = [
+            loop.Writers(writer("train", m.scope, session.graph), writer("test", m.scope))
+            for m in models
+        ]
+        pairs = list(zip(models, writers, strict=True))
+        yield from loop.train(session, inputs, pairs, mnist, schedule)

@@ -1,0 +1,73 @@
+"""The look of the pictures: light, few lines, colours that colour-blind people tell apart."""
+
+import contextlib
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from bn_tb.errors import UsageError
+
+# Okabe and Ito, "Color Universal Design" (2008), https://jfly.uni-koeln.de/color/; without yellow,
+# which is too faint on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+
+_STYLE: Any = {
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 110,
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#e6e6e6",
+    "lines.linewidth": 1.6,
+    "legend.frameon": False,
+    "svg.hashsalt": "bn_tb",  # the same figures give the same file
+}
+
+
+@contextlib.contextmanager
+def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options: Any) -> Iterator[Any]:
+    """Yields the axes of a new figure, as `matplotlib.pyplot.subplots` does, and saves it.
+
+    Args:
+      path: Its suffix says the format.
+      rows: Of axes, each 3.4 inches high.
+      columns: Of axes, each 4.6 inches wide.
+      **options: For `subplots`.
+
+    Raises:
+      UsageError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib
+    except ImportError as error:
+        raise UsageError("pictures need matplotlib: pip install 'bn_tb[study]'") from error
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(_STYLE):
+        drawn, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), **options)
+        try:
+            yield axes
+            drawn.savefig(path)
+        finally:
+            plt.close(drawn)
+
+
+def band(axes: Any, steps: np.ndarray, values: np.ndarray, colour: str, label: str) -> None:
+    """Draws the mean over seeds as a line, and from the lowest to the highest as a band.
+
+    Args:
+      axes: Where.
+      steps: Steps, `[T]`.
+      values: One row a seed, `[S, T]`.
+      colour: Of line and band.
+      label: Of the line in the legend.
+    """
+    axes.plot(steps, values.mean(axis=0), color=colour, label=label)
+    if len(values) > 1:
+        axes.fill_between(
+            steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0
+        )
