@@ -8,6 +8,7 @@ picture early_training.png; prints for each epoch a line a model, and the compar
 figures the project began with.
 """
 
+import functools
 import pathlib
 from collections.abc import Iterator
 
@@ -58,10 +59,12 @@ def train(folder: pathlib.Path, settings: dict[str, int], mnist) -> Iterator[cel
     """Trains both models from one seed; yields a row of the table a model and epoch."""
     from bn_tb.training import loop, model, side_by_side
 
-    def net(momentum: float | None):
-        return lambda X, training: model.conv_net(X, training, "relu", momentum)
-
-    contestants = [side_by_side.Contestant(name, net(m)) for name, m in MODELS.items()]
+    contestants = [
+        side_by_side.Contestant(
+            name, functools.partial(model.conv_net, recipe=model.Recipe(momentum=momentum))
+        )
+        for name, momentum in MODELS.items()
+    ]
     epochs, steps = settings["epochs"], settings["steps_per_epoch"]
     schedule = loop.Schedule(epochs, steps, settings["batch_size"], 1, settings["seed"])
     results = side_by_side.train(contestants, folder, mnist, schedule)

@@ -10,13 +10,11 @@ re-estimated statistics, which says how much of the initial value the net can be
 pictures momentum_*.png; prints the tables of docs/studies.md.
 """
 
-import math
 import pathlib
-from typing import Any
 
 import numpy as np
 
-from bn_tb.training.study import cell, command, pictures
+from bn_tb.training.study import cell, command
 
 LOGDIR = command.logdir_flag("logs/study_momentum")
 SEEDS = command.count("seeds", "Trainings of a batch size, each from another seed.", 2, 1)

@@ -1,6 +1,7 @@
 """One model, trained and evaluated as `Options` say, its event files written."""
 
 import dataclasses
+import functools
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from tensorboard.plugins.hparams import api_pb2, summary
 
 from bn_tb.training import loop
 from bn_tb.training.data import Mnist
-from bn_tb.training.model import Model, Placeholders, build_model, conv_net, placeholders
+from bn_tb.training.model import Model, Placeholders, Recipe, build_model, conv_net, placeholders
 from bn_tb.training.options import Options
 from bn_tb.training.run_folders import RunFolders
 
@@ -25,9 +26,9 @@ def run(
         tf.set_random_seed(options.seed)
         inputs = placeholders()
         model = build_graph(options, inputs)
-        initialise = tf.global_variables_initializer()
     with graph.as_default(), tf.Session(graph=graph) as session:
-        session.run(initialise)
+        # Not `global_variables_initializer`, whose node the Graphs tab draws beside every layer.
+        session.run([variable.initializer for variable in tf.global_variables()])
         # The constructor also writes the MetaGraph, whose collections name the update ops.
         writers = loop.Writers(
             tf.summary.FileWriter(str(folders.train), graph),
@@ -38,10 +39,7 @@ def run(
 
 def build_graph(options: Options, inputs: Placeholders) -> Model:
     """Adds the model to the default graph."""
-
-    def net(X: Any, training: Any) -> Any:
-        return conv_net(X, training, options.activation, options.momentum)
-
+    net = functools.partial(conv_net, recipe=Recipe(options.activation, options.momentum))
     return build_model(options.scope, inputs, net, options.wiring, options.learning_rate)
 
 

@@ -99,6 +99,7 @@ def _train_step(
 
 
 def write_metrics(writer: Any, metrics: Metrics, step: int) -> None:
+    """Writes the scalars `accuracy` and `loss`."""
     values = [
         tf.Summary.Value(tag=tag, simple_value=value)
         for tag, value in dataclasses.asdict(metrics).items()

@@ -11,6 +11,11 @@ from bn_tb.training.wiring import WIRINGS
 
 FILTERS = (32, 64, 128)  # of the three convolutions
 ACTIVATIONS = {"relu": tf.nn.relu, "elu": tf.nn.elu, "selu": tf.nn.selu}
+INITIALIZERS = {
+    "glorot_uniform": tf.initializers.glorot_uniform,
+    "he_normal": tf.initializers.he_normal,
+    "lecun_normal": tf.initializers.lecun_normal,
+}
 
 
 class Placeholders(NamedTuple):
@@ -55,14 +60,53 @@ def placeholders() -> Placeholders:
     )
 
 
-def conv_net(X: Any, training: Any, activation: str, momentum: float | None) -> Any:
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What a net does with the output of each of its layers, and how its weights begin.
+
+    Attributes:
+      activation: A key of `ACTIVATIONS`.
+      momentum: Of batch normalisation, in `[0, 1)`; None for no batch normalisation.
+      initializer: A key of `INITIALIZERS`; tf.layers' default in TensorFlow 1 is Glorot's.
+      dropout: Share of the activations that alpha dropout replaces in training, in `[0, 1)`.
+    """
+
+    activation: str = "relu"
+    momentum: float | None = None
+    initializer: str = "glorot_uniform"
+    dropout: float = 0.0
+
+    def kernel_initializer(self) -> Any:
+        """Returns the initializer, seeded by the graph.
+
+        tf_keras has its own initializers in place of those of `tf.layers`, which take their seed
+        from Python's `random` and not from the graph.
+        """
+        return INITIALIZERS[self.initializer]()
+
+    def apply(self, net: Any, training: Any) -> Any:
+        """Adds batch normalisation, activation and dropout as far as they are wanted.
+
+        The activations go to the collection `tf.GraphKeys.ACTIVATIONS`.
+        """
+        if self.momentum is not None:
+            net = tf.layers.batch_normalization(net, momentum=self.momentum, training=training)
+        net = ACTIVATIONS[self.activation](net)
+        tf.add_to_collection(tf.GraphKeys.ACTIVATIONS, net)
+        if self.dropout:
+            # Seeded here, because tf_keras would ask Python's `random`; each layer differently.
+            seed = len(tf.get_collection(tf.GraphKeys.ACTIVATIONS))
+            net = tf.keras.layers.AlphaDropout(self.dropout, seed=seed)(net, training=training)
+        return net
+
+
+def conv_net(X: Any, training: Any, recipe: Recipe) -> Any:
     """Adds three blocks of convolution, batch normalisation, activation and pooling, and a layer.
 
     Args:
       X: Brightness, float32 `[B, 784]`.
       training: As in `Placeholders`.
-      activation: A key of `ACTIVATIONS`.
-      momentum: Of batch normalisation, in `[0, 1)`; None for no batch normalisation.
+      recipe: Of the three blocks; its initializer also of the last layer.
 
     Returns:
       The logits, float32 `[B, 10]`.
@@ -70,13 +114,48 @@ def conv_net(X: Any, training: Any, activation: str, momentum: float | None) -> 
     net = tf.reshape(X, [-1, 28, 28, 1])
     for block, filters in enumerate(FILTERS):
         with tf.variable_scope(f"conv{block}"):
-            # Batch normalisation subtracts the mean, and with it any bias.
-            net = tf.layers.conv2d(net, filters, 3, padding="same", use_bias=momentum is None)
-            if momentum is not None:
-                net = tf.layers.batch_normalization(net, momentum=momentum, training=training)
-            net = ACTIVATIONS[activation](net)
+            net = tf.layers.conv2d(
+                net,
+                filters,
+                3,
+                padding="same",
+                # Batch normalisation subtracts the mean, and with it any bias.
+                use_bias=recipe.momentum is None,
+                kernel_initializer=recipe.kernel_initializer(),
+            )
+            net = recipe.apply(net, training)
             net = tf.layers.max_pooling2d(net, 2, 2, padding="same")
-    return tf.layers.dense(tf.layers.flatten(net), CLASSES)
+    return _classify(tf.layers.flatten(net), recipe)
+
+
+def dense_net(X: Any, training: Any, recipe: Recipe, depth: int, width: int) -> Any:
+    """Adds fully connected layers, each followed by what the recipe says, and a last one.
+
+    Args:
+      X: Anything, float32 `[B, N]`.
+      training: As in `Placeholders`.
+      recipe: Of all hidden layers; its initializer also of the last layer.
+      depth: Number of hidden layers, at least 1.
+      width: Units of each.
+
+    Returns:
+      The logits, float32 `[B, 10]`.
+    """
+    net = X
+    for layer in range(depth):
+        with tf.variable_scope(f"dense{layer}"):
+            net = tf.layers.dense(
+                net,
+                width,
+                use_bias=recipe.momentum is None,
+                kernel_initializer=recipe.kernel_initializer(),
+            )
+            net = recipe.apply(net, training)
+    return _classify(net, recipe)
+
+
+def _classify(net: Any, recipe: Recipe) -> Any:
+    return tf.layers.dense(net, CLASSES, kernel_initializer=recipe.kernel_initializer())
 
 
 def build_model(
@@ -104,7 +183,8 @@ def build_model(
             right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), inputs.y)
             accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
         update_ops = scopes.scope_collection(tf.GraphKeys.UPDATE_OPS, scope)
-        updates = tf.group(*update_ops, name="update_moving_averages")
+        with tf.name_scope("update_ops"):
+            updates = tf.group(*update_ops, name="all")
         train = WIRINGS[wiring](lambda: tf.train.AdamOptimizer(learning_rate), loss, updates)
         return Model(scope, loss, accuracy, train, _histograms(scope))
 

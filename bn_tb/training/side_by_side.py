@@ -40,9 +40,8 @@ def session_of(
         models = [
             build_model(c.name, inputs, c.net, c.wiring, c.learning_rate) for c in contestants
         ]
-        initialise = tf.global_variables_initializer()
         with tf.Session(graph=graph) as session:
-            session.run(initialise)
+            session.run([variable.initializer for variable in tf.global_variables()])
             yield session, inputs, models
 
 

@@ -54,6 +54,7 @@ with _without_startup_notices():
 
     tensorflow.config.list_physical_devices()  # looks for a GPU now, and not in the first session
     tf = tensorflow.compat.v1
+    tf.disable_control_flow_v2()
     tf.layers.dense  # noqa: B018 - loads tf_keras now
 tensorflow.get_logger().addFilter(_is_no_deprecation)
 warnings.filterwarnings("ignore", message=r"`tf\.layers\.\w+` is deprecated")

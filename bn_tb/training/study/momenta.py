@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from bn_tb.training import averages, loop, side_by_side
 from bn_tb.training.averages import MovingAverage, Statistics
 from bn_tb.training.data import Mnist
-from bn_tb.training.model import Model, Placeholders, conv_net
+from bn_tb.training.model import Model, Placeholders, Recipe, conv_net
 from bn_tb.training.study.cell import Row
 from bn_tb.training.tf1 import tf
 
@@ -64,10 +65,7 @@ def train(
     Returns:
       One row for each average and evaluation; one for each mixture and evaluation.
     """
-
-    def net(X: Any, training: Any) -> Any:
-        return conv_net(X, training, "relu", momentum=0.0)
-
+    net = functools.partial(conv_net, recipe=Recipe(momentum=0.0))
     contestant = side_by_side.Contestant(SCOPE, net)
     with (
         side_by_side.session_of([contestant], plan.seed) as (session, inputs, models),
