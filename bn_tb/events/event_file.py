@@ -1,142 +1,93 @@
-"""The records of one event file: framing, checksums, events, and what went wrong where."""
+"""One event file, read window by window from where the last reading stopped."""
 
 import dataclasses
 import os
-import struct
-from collections.abc import Callable, Iterator
+import stat
+from collections.abc import Iterator
 
-from bn_tb.events import wire
-from bn_tb.events.masked_crc import masked_crc
+from bn_tb.events.tf_record import Problem, Window, read_window
 from bn_tb.run import FileReport
 
-HEADER_BYTES = 12  # length (8) and its masked checksum (4)
-FOOTER_BYTES = 4  # masked checksum of the payload
+_HEAD_BYTES = 64  # enough for the first record with its wall time: tells a file from its successor
 
 
-@dataclasses.dataclass(frozen=True)
-class Value:
-    """One entry of a summary; `payload` is a float (kind scalar) or a serialized proto."""
-
-    tag: str
-    plugin: str
-    kind: str
-    payload: wire.Payload
+class ReplacedError(Exception):
+    """The file is another one than when it was last read, or shorter."""
 
 
 @dataclasses.dataclass
-class Event:
-    """The fields of an Event that are read; tensorflow/core/util/event.proto."""
+class EventFile:
+    """Where the reading of a file stands.
 
-    wall_time: float = 0.0
-    step: int = 0
-    graphs: list[tuple[str, bytes]] = dataclasses.field(default_factory=list)
-    values: list[Value] = dataclasses.field(default_factory=list)
-    session_start: bool = False
-
-
-_GRAPH_FIELDS = {4: "graph_def", 8: "tagged_run_metadata", 9: "meta_graph_def"}
-_VALUE_KINDS = {2: "scalar", 5: "histo", 8: "tensor"}
-_SESSION_START = 1
-
-
-def decode_event(message: bytes) -> Event:
-    """Decodes one Event; raises wire.DecodeError."""
-    event = Event()
-    for number, value in wire.fields(message):
-        if number == 1 and isinstance(value, float):
-            event.wall_time = value
-        elif number == 2 and isinstance(value, int):
-            event.step = wire.signed(value)
-        elif number in _GRAPH_FIELDS and isinstance(value, bytes):
-            event.graphs.append((_GRAPH_FIELDS[number], value))
-        elif number == 5 and isinstance(value, bytes):
-            event.values += [_decode_value(v) for n, v in wire.fields(value) if n == 1]
-        elif number == 7 and isinstance(value, bytes):
-            event.session_start = (1, _SESSION_START) in wire.fields(value)
-    return event
-
-
-def _decode_value(message: object) -> Value:
-    if not isinstance(message, bytes):
-        raise wire.DecodeError("a summary value that is no message")
-    tag, plugin, kind = "", "", ""
-    payload: wire.Payload = b""
-    for number, value in wire.fields(message):
-        if number == 1 and isinstance(value, bytes):
-            tag = value.decode("utf-8", "replace")
-        elif number == 9 and isinstance(value, bytes):
-            plugin = _plugin(value)
-        elif number in _VALUE_KINDS:
-            kind, payload = _VALUE_KINDS[number], value
-    return Value(tag, plugin, kind, payload)
-
-
-def _plugin(metadata: bytes) -> str:
-    for number, plugin_data in wire.fields(metadata):
-        if number == 1 and isinstance(plugin_data, bytes):
-            for inner, name in wire.fields(plugin_data):
-                if inner == 1 and isinstance(name, bytes):
-                    return name.decode("utf-8", "replace")
-    return ""
-
-
-def read_file(path: str, take: Callable[[Event], None]) -> FileReport:
-    """Hands every event of a file to `take` and returns what became of the file.
-
-    Reading stops at the first framing error; a record with a good checksum that does not decode
-    is skipped.
+    Attributes:
+      path: As found.
+      offset: Byte at which the next record starts.
+      size: Size when last looked at, in bytes.
+      records: Records so far.
     """
-    if not os.path.isfile(path):
-        return FileReport(path, 0, 0, "not_event_file", "not a regular file")
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        return FileReport(path, 0, 0, "not_event_file", f"cannot be read: {error.strerror}")
-    events, skipped = 0, ""
-    frames = _Frames(data)
-    for offset, record in frames:
-        events += 1
+
+    path: str
+    offset: int = 0
+    size: int = 0
+    records: int = 0
+    _head: bytes = b""
+    _changed_ns: int = -1
+    _damage: Problem | None = None
+    _stop: Problem | None = None
+
+    def windows(self) -> Iterator[Window]:
+        """Yields what was appended since the last call; what cannot be read is in `report`.
+
+        Raises:
+          ReplacedError: The file has to be read from its start, as another one.
+        """
         try:
-            take(decode_event(record))
-        except wire.DecodeError as error:
-            skipped = skipped or f"record at byte {offset} skipped: {error}"
-    if frames.status != "ok":
-        return FileReport(path, len(data), events, frames.status, frames.detail)
-    return FileReport(path, len(data), events, "corrupt" if skipped else "ok", skipped)
+            found = os.stat(self.path)
+            if not stat.S_ISREG(found.st_mode):
+                self._stop = Problem(
+                    "not_event_file", 0, f"is a {_kind(found.st_mode)}, not a file"
+                )
+            elif (found.st_mtime_ns, found.st_size) != (self._changed_ns, self.size):
+                if found.st_size < self.offset:
+                    raise ReplacedError
+                self._changed_ns, self.size = found.st_mtime_ns, found.st_size
+                yield from self._read()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self._stop = Problem("not_event_file", self.offset, f"cannot be read: {reason}")
+            self._changed_ns = -1
+
+    def _read(self) -> Iterator[Window]:
+        with open(self.path, "rb", buffering=0) as file:
+            head = file.read(_HEAD_BYTES)
+            if not head.startswith(self._head):
+                raise ReplacedError
+            self._head = head
+            if self._stop is not None and self._stop.status == "corrupt":
+                return  # nothing can be found behind a bad length
+            self._stop = None
+            while self._stop is None and self.offset < self.size:
+                window = read_window(file, self.offset, self.size)
+                self.offset = window.next_offset
+                self.records += window.records
+                self._stop = window.stop
+                self.note(window.damage)
+                yield window
+
+    def note(self, damage: Problem | None) -> None:
+        """Takes a record that was left out; the first one is reported."""
+        self._damage = self._damage or damage
+
+    def report(self) -> FileReport:
+        """Returns what became of the file so far."""
+        problem = self._damage or self._stop
+        if problem is None and self.size == 0:
+            problem = Problem("truncated", 0, "empty file")
+        if problem is None:
+            return FileReport(self.path, self.size, self.records, "ok")
+        return FileReport(self.path, self.size, self.records, problem.status, str(problem))
 
 
-class _Frames:
-    """Iterates over (offset, payload); then `status` and `detail` say how it ended."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.status, self.detail = "ok", ""
-
-    def _end(self, status: str, detail: str) -> None:
-        self.status, self.detail = status, detail
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        data, at = self._data, 0
-        while at < len(data):
-            if len(data) - at < HEADER_BYTES:
-                return self._end("truncated", f"byte {at}: the file ends inside a record header")
-            length, crc = struct.unpack_from("<QI", data, at)
-            want = masked_crc(data[at : at + 8])
-            if crc != want:
-                status = "corrupt" if at else "not_event_file"
-                what = f"length checksum {crc:#010x}, expected {want:#010x}"
-                return self._end(status, f"byte {at}: {what}")
-            end = at + HEADER_BYTES + length
-            if len(data) < end + FOOTER_BYTES:
-                what = f"the file ends inside a record of {length} bytes"
-                return self._end("truncated", f"byte {at}: {what}")
-            payload = data[at + HEADER_BYTES : end]
-            (crc,) = struct.unpack_from("<I", data, end)
-            want = masked_crc(payload)
-            if crc != want:
-                what = f"payload checksum {crc:#010x}, expected {want:#010x}"
-                return self._end("corrupt", f"byte {at}: {what}")
-            yield at, payload
-            at = end + FOOTER_BYTES
-        return None
+def _kind(mode: int) -> str:
+    names = {stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+    return names.get(stat.S_IFMT(mode), "device")

@@ -1,11 +1,20 @@
 """A logdir that is still being written: what changed since the last look."""
 
 import os
-from collections.abc import Iterable
 
 from bn_tb import tags
-from bn_tb.events.logdir import read_logdir
-from bn_tb.run import Run
+from bn_tb.events.logdir import (
+    Paths,
+    as_list,
+    experiment_key,
+    experiment_sizes,
+    find_runs,
+    unlisted,
+)
+from bn_tb.events.run_reader import MAX_POINTS, RunReader
+from bn_tb.run import FileReport, Run
+
+_MIN_POINTS = 1 << 14  # of one run, however many runs are followed
 
 
 class Follower:
@@ -16,13 +25,19 @@ class Follower:
     """
 
     def __init__(
-        self,
-        paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
-        patterns: tags.TagPatterns = tags.TagPatterns(),
+        self, paths: Paths, patterns: tags.TagPatterns = tags.TagPatterns(), budget: int = 4
     ) -> None:
-        """Takes what `read_logdir` takes; a path that does not exist yet is waited for."""
-        self._paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
-        self._patterns = patterns
+        """Starts with nothing read.
+
+        Args:
+          paths: As `read_logdir` takes them; a path that does not exist yet is waited for.
+          patterns: Names of statistics taught by the user.
+          budget: How many times `MAX_POINTS` to hold for all runs together.
+        """
+        self._paths, self._patterns = as_list(paths), patterns
+        self._max_points = budget * MAX_POINTS
+        self._readers: dict[tuple[str, str], RunReader] = {}
+        self._reports: dict[tuple[str, str], tuple[FileReport, ...]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
 
     @property
@@ -35,11 +50,24 @@ class Follower:
 
         A run that vanished is no change; it leaves `runs`.
         """
-        paths = [path for path in self._paths if os.path.exists(path)]
-        before = self._runs
-        self._runs = {(run.logdir, run.name): run for run in read_logdir(paths, self._patterns)}
-        return tuple(
-            run
-            for key, run in self._runs.items()
-            if key not in before or before[key].files != run.files
-        )
+        found = find_runs([path for path in self._paths if os.path.exists(path)])
+        sizes = experiment_sizes(found)
+        share = max(self._max_points // max(len(found), 1), _MIN_POINTS)
+        before, changed = self._runs, []
+        self._runs = {}
+        for each in found:
+            key = (each.logdir, each.name)
+            if each.problem:
+                self._runs[key] = unlisted(each)
+                continue
+            points = min(share, MAX_POINTS // sizes[experiment_key(each)])
+            new = RunReader(each.name, each.logdir, self._patterns, points)
+            reader = self._readers.setdefault(key, new)
+            reports = reader.read(each.paths)
+            if key in before and reports == self._reports[key]:
+                self._runs[key] = before[key]
+            else:
+                self._runs[key], self._reports[key] = reader.run(), reports
+                changed.append(self._runs[key])
+        self._readers = {key: self._readers[key] for key in self._runs if key in self._readers}
+        return tuple(changed)

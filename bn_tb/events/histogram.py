@@ -1,92 +1,263 @@
-"""One histogram to the numbers a HistogramSeries holds."""
+"""Histograms of all writers to the columns that a HistogramSeries holds, many at a time.
+
+Letters of shapes: N histograms of at most K buckets.
+"""
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from bn_tb.events import tensor, wire
-from bn_tb.series import BAND_LEVELS
+from bn_tb.events.fields import Buffer, UIntArray, find_fields
+from bn_tb.series import BAND_LEVELS, FloatArray, IntArray
+
+_MIN, _MAX, _NUM, _SUM, _SUM_SQUARES = (wire.key(number, wire.FIXED64) for number in range(1, 6))
+_LIMITS, _COUNTS = wire.key(6, wire.BYTES), wire.key(7, wire.BYTES)
+_LIMIT, _COUNT = wire.key(6, wire.FIXED64), wire.key(7, wire.FIXED64)
+"""Fields of HistogramProto (tensorflow/core/framework/histogram.proto); the last two unpacked."""
+
+_DTYPE, _SHAPE, _CONTENT = (
+    wire.key(1, wire.VARINT),
+    wire.key(2, wire.BYTES),
+    wire.key(4, wire.BYTES),
+)
+"""Fields of TensorProto (tensorflow/core/framework/tensor.proto)."""
+
+_MAX_ROWS = 1 << 32  # no such tensor fits into a record; keeps the arithmetic inside int64
+_CLASS = 8  # buckets; histograms are decoded together whose numbers of buckets round up alike
+
+_ODD = np.random.default_rng(20150211).integers(1 << 63, size=1021, dtype=np.uint64) * 2 + 1
+"""Multipliers of `identity`, which has to be the same in every process."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Buckets:
-    """A histogram in one form for all writers; K buckets, float64 `[K]` each."""
+class Rows:
+    """Columns of HistogramSeries for N histograms, in the order of `index`.
 
-    left: np.ndarray
-    right: np.ndarray
-    counts: np.ndarray
-    minimum: float
-    maximum: float
-    count: float
-    total: float
-    sum_squares: float
-    exact_moments: bool
-
-
-def from_proto(message: bytes) -> Buckets:
-    """Decodes a HistogramProto (TF1, PyTorch, tensorboardX)."""
-    scalars = {number: 0.0 for number in range(1, 6)}
-    repeated: dict[int, list[bytes]] = {6: [], 7: []}
-    for number, value in wire.fields(message):
-        if number in scalars and isinstance(value, float):
-            scalars[number] = value
-        elif number in repeated:
-            if isinstance(value, bytes):
-                repeated[number].append(value[: len(value) // 8 * 8])
-            else:
-                repeated[number].append(np.float64(value).tobytes())
-    limits = np.frombuffer(b"".join(repeated[6]), "<f8")
-    counts = np.frombuffer(b"".join(repeated[7]), "<f8")
-    size = min(limits.size, counts.size)
-    limits, counts = limits[:size], counts[:size]
-    low, high, num, total, squares = scalars.values()
-    left = np.concatenate([[-np.inf], limits[:-1]]) if size else limits
-    if num <= 0:
-        low = high = np.nan
-    return Buckets(
-        np.clip(left, low, high), np.clip(limits, low, high), counts,
-        low, high, num, total, squares, True,
-    )  # fmt: skip
-
-
-def from_tensor(message: bytes) -> Buckets:
-    """Decodes a `[k, 3]` tensor histogram (TF2, Keras): left edge, right edge, count.
-
-    Until 2021 TensorBoard wrote one bucket `[v - 0.5, v + 0.5]` for n values that are all v.
+    Attributes:
+      index: Which of the messages each row is, int64 `[N]`.
+      moments: minimum, maximum, count, total and sum_squares, float64 `[N, 5]`.
+      bands: float32 `[N, 9]`.
+      identity: uint64 `[N]`.
+      exact: Whether the framework wrote the moments, for all rows alike.
     """
-    rows = tensor.decode(message)
-    if rows.ndim != 2 or rows.shape[1:] != (3,):
-        raise wire.DecodeError(f"histogram tensor of shape {list(rows.shape)}, expected [k, 3]")
-    left, right, counts = rows.T
-    if len(rows) == 1 and abs(right[0] - left[0] - 1.0) < 1e-6:
-        left = right = (left + right) / 2
-    middle = left / 2 + right / 2
-    filled = np.flatnonzero(counts > 0)
-    count = float(counts.sum())
-    low, high = (left[filled[0]], right[filled[-1]]) if filled.size else (np.nan, np.nan)
+
+    index: IntArray
+    moments: FloatArray
+    bands: npt.NDArray[np.float32]
+    identity: UIntArray
+    exact: bool
+
+
+def from_scalars(values: FloatArray) -> Rows:
+    """Statistics that were logged as one number each, float64 `[N]`."""
+    ones = np.ones(len(values))
+    moments = np.stack([values, values, ones, values, values * values], axis=1)
+    bands = np.repeat(values.astype(np.float32)[:, None], len(BAND_LEVELS), axis=1)
+    return Rows(np.arange(len(values)), moments, bands, _identity(values[:, None]), True)
+
+
+def from_protos(
+    buffer: Buffer, at: IntArray, end: IntArray, banded: bool, bad: dict[int, str]
+) -> Iterator[Rows]:
+    """Decodes HistogramProtos (TF1, PyTorch, tensorboardX).
+
+    Args:
+      buffer: Holds the messages.
+      at: First byte of each, int64 `[N]`.
+      end: Byte after each, int64 `[N]`.
+      banded: Whether to compute the bands; NaN otherwise.
+      bad: Takes messages that cannot be decoded, with the reason.
+    """
+    keys = (_MIN, _MAX, _NUM, _SUM, _SUM_SQUARES, _LIMITS, _COUNTS, _LIMIT, _COUNT)
+    found = find_fields(buffer, at, end, keys)
+    written = [buffer.doubles(found.last(key)[0]) for key in keys[:5]]
+    moments = np.stack(written, axis=1)  # [N, 5]: HistogramProto and Rows have the same order
+    limits_at, limits_bytes = found.last(_LIMITS)
+    counts_at, counts_bytes = found.last(_COUNTS)
+    odd = limits_bytes % 8 + counts_bytes % 8 > 0
+    odd |= (found.last(_LIMIT)[0] >= 0) | (found.last(_COUNT)[0] >= 0)
+    odd |= found.repeated(_LIMITS) | found.repeated(_COUNTS)
+    bad.update(dict.fromkeys(np.flatnonzero(found.bad).tolist(), "malformed histogram"))
+    size = np.minimum(limits_bytes, counts_bytes) // 8
+    for which, widest in _classes(size, ~(found.bad | odd)):
+        limits = buffer.rows(limits_at[which], widest, "<f8")
+        counts = buffer.rows(counts_at[which], widest, "<f8")
+        if (size[which] < widest).any():
+            behind = np.arange(widest) >= size[which][:, None]
+            limits, counts = np.where(behind, 0, limits), np.where(behind, 0, counts)
+        yield _summarise_proto(which, moments[which], limits, counts, banded)
+    for one in np.flatnonzero(odd & ~found.bad):
+        message = buffer.data[at[one] : end[one]]
+        try:
+            limits, counts = _unpacked(message)
+        except wire.DecodeError as error:
+            bad[int(one)] = str(error)
+        else:
+            yield _summarise_proto(
+                np.array([one]), moments[[one]], limits[None], counts[None], banded
+            )
+
+
+def from_tensors(
+    buffer: Buffer, at: IntArray, end: IntArray, banded: bool, bad: dict[int, str]
+) -> Iterator[Rows]:
+    """Decodes `[k, 3]` tensor histograms (TF2, Keras): left edge, right edge, count.
+
+    Arguments as of `from_protos`. Until 2021 TensorBoard wrote one bucket `[v - 0.5, v + 0.5]` for
+    n values that are all v: `when_singular` in
+    https://github.com/tensorflow/tensorboard/blob/2.3.0/tensorboard/plugins/histogram/summary_v2.py
+    """
+    found = find_fields(buffer, at, end, (_DTYPE, _SHAPE, _CONTENT))
+    content_at, content_bytes = found.last(_CONTENT)
+    rows = _rows_of_shapes(buffer, *found.last(_SHAPE))
+    rest = np.ones(len(at), bool)
+    for dtype, code in ((tensor.FLOAT, "<f4"), (tensor.DOUBLE, "<f8")):
+        row_bytes = 3 * np.dtype(code).itemsize
+        plain = (found.last(_DTYPE)[1] == dtype) & (rows > 0) & (content_bytes == rows * row_bytes)
+        plain &= ~found.bad
+        rest &= ~plain
+        for count in np.unique(rows[plain]).tolist():
+            which = np.flatnonzero(plain & (rows == count))
+            table = buffer.rows(content_at[which], count * 3, code).astype(np.float64)
+            yield _summarise_tensor(which, table.reshape(-1, count, 3), banded)
+    for one in np.flatnonzero(rest).tolist():
+        try:
+            table = tensor.decode(buffer.data[at[one] : end[one]])
+            if table.ndim != 2 or table.shape[1] != 3:
+                raise wire.DecodeError(f"histogram tensor of shape {list(table.shape)}")
+        except wire.DecodeError as error:
+            bad[one] = str(error)
+        else:
+            yield _summarise_tensor(np.array([one]), table[None], banded)
+
+
+def _classes(size: IntArray, usable: npt.NDArray[np.bool_]) -> Iterator[tuple[IntArray, int]]:
+    """Yields the messages of about the same size, and that size rounded up to `_CLASS`."""
+    rounded = -(-size // _CLASS) * _CLASS
+    for widest in np.unique(rounded[usable]).tolist():
+        which = np.flatnonzero(usable & (rounded == widest))
+        yield which, int(size[which].max())
+
+
+def _rows_of_shapes(buffer: Buffer, at: IntArray, size: IntArray) -> IntArray:
+    """Returns k of each tensor shape `[k, 3]`, 0 of others and of those of more than 8 bytes."""
+    rows = np.zeros(len(at), np.int64)
+    short = np.flatnonzero((at >= 0) & (size > 0) & (size <= 8))
+    words = buffer.words(at[short]) & np.uint64(0xFFFFFFFFFFFFFFFF) >> (
+        64 - 8 * size[short]
+    ).astype(np.uint64)
+    for word in np.unique(words).tolist():
+        which = short[words == word]
+        try:
+            shape = tensor.shape(word.to_bytes(8, "little")[: size[which[0]]])
+        except wire.DecodeError:
+            continue  # decoded one by one, which gives the reason
+        if len(shape) == 2 and shape[1] == 3 and shape[0] < _MAX_ROWS:
+            rows[which] = shape[0]
+    return rows
+
+
+def _unpacked(message: bytes) -> tuple[FloatArray, FloatArray]:
+    """Returns limits and counts of a HistogramProto that is not written in two packed fields."""
+    parts: dict[int, list[bytes]] = {6: [], 7: []}
+    for number, value in wire.fields(message):
+        if number in parts:
+            packed = value if isinstance(value, bytes) else np.float64(value).tobytes()
+            if len(packed) % 8:
+                raise wire.DecodeError(f"packed doubles of {len(packed)} bytes")
+            parts[number].append(packed)
+    limits, counts = (np.frombuffer(b"".join(parts[number]), "<f8") for number in (6, 7))
+    size = min(limits.size, counts.size)
+    return limits[:size], counts[:size]
+
+
+def _summarise_proto(
+    index: IntArray, moments: FloatArray, limits: FloatArray, counts: FloatArray, banded: bool
+) -> Rows:
+    """Rows from the written moments `[N, 5]` and right edges and counts `[N, K]`."""
+    identity = _identity(moments, limits, counts)
+    moments = moments.copy()
+    moments[~(moments[:, 2] > 0), :2] = np.nan  # the extremes of nothing are -DBL_MAX and DBL_MAX
+    low, high = moments[:, 0, None], moments[:, 1, None]
+    right = np.clip(limits, low, high)
+    left = np.concatenate([low, right[:, :-1]], axis=1)
+    bands = _bands(left, right, counts, moments[:, 0], moments[:, 1], banded)
+    return Rows(index, moments, bands, identity, True)
+
+
+def _summarise_tensor(index: IntArray, table: FloatArray, banded: bool) -> Rows:
+    """Rows from left edges, right edges and counts `[N, K, 3]`."""
+    count, buckets = table.shape[:2]
+    identity = _identity(table.reshape(count, buckets * 3))
+    left, right, counts = (np.ascontiguousarray(table[:, :, column]) for column in range(3))
     with np.errstate(invalid="ignore", over="ignore"):
-        total = float((counts * middle).sum())
-        squares = float((counts * middle**2).sum())
-    return Buckets(left, right, counts, low, high, count, total, squares, False)
-
-
-def from_scalar(value: float) -> Buckets:
-    """A statistic that was logged as one number."""
-    edge = np.array([value])
-    return Buckets(edge, edge, np.ones(1), value, value, 1.0, value, value * value, True)
-
-
-def bands(buckets: Buckets) -> np.ndarray:
-    """Returns the values at `BAND_LEVELS`, float32 `[9]`, as TensorBoard interpolates them."""
-    counts = np.maximum(buckets.counts, 0)
-    total = counts.sum()
-    if not total > 0 or not np.isfinite(buckets.minimum + buckets.maximum):
-        return np.full(len(BAND_LEVELS), np.nan, np.float32)
+        middle = left / 2 + right / 2
+        if buckets == 1:
+            single = np.abs(right - left - 1) < 1e-6  # see from_tensors
+            left, right = np.where(single, middle, left), np.where(single, middle, right)
+        weighted = counts * middle
+        total, squares = weighted.sum(axis=1), (weighted * middle).sum(axis=1)
     filled = counts > 0
-    upper = np.cumsum(counts[filled]) / total
-    lower = np.concatenate([[0.0], upper[:-1]])
-    at = np.minimum(np.searchsorted(upper, BAND_LEVELS, side="right"), upper.size - 1)
-    share = np.clip((BAND_LEVELS - lower[at]) / (upper[at] - lower[at]), 0, 1)
-    left, right = buckets.left[filled][at], buckets.right[filled][at]
-    values: np.ndarray = left + share * (right - left)
-    return values.astype(np.float32)
+    row = np.arange(count)
+    if buckets:
+        first, last = filled.argmax(axis=1), buckets - 1 - filled[:, ::-1].argmax(axis=1)
+        some = filled[row, first]
+        low = np.where(some, left[row, first], np.nan)
+        high = np.where(some, right[row, last], np.nan)
+    else:
+        low = high = np.full(count, np.nan)
+    bands = _bands(left, right, counts, low, high, banded)
+    moments = np.stack([low, high, counts.sum(axis=1), total, squares], axis=1)
+    return Rows(index, moments, bands, identity, False)
+
+
+def _bands(
+    left: FloatArray,
+    right: FloatArray,
+    counts: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    banded: bool,
+) -> npt.NDArray[np.float32]:
+    """Returns the values at `BAND_LEVELS` as TensorBoard interpolates them, float32 `[N, 9]`.
+
+    Edges and counts are `[N, K]`, extremes `[N]`. The formula is `compress_histogram_proto` of
+    https://github.com/tensorflow/tensorboard/blob/2.15.0/tensorboard/plugins/distribution/compressor.py
+    """
+    bands = np.full((len(left), len(BAND_LEVELS)), np.nan, np.float32)
+    buckets = left.shape[1]
+    if not banded or not buckets:
+        return bands
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        upper = np.cumsum(np.maximum(counts, 0), axis=1)
+        total = upper[:, -1]
+        offset = np.arange(len(left)) * buckets
+        for level, share in enumerate(BAND_LEVELS[1:-1], start=1):
+            wanted = share * total
+            bucket = np.minimum((upper <= wanted[:, None]).sum(axis=1), buckets - 1)
+            at = offset + bucket
+            below = np.where(bucket > 0, upper.take(at - 1, mode="clip"), 0)
+            part = (wanted - below) / (upper.take(at) - below)
+            edge = left.take(at)
+            bands[:, level] = edge + part * (right.take(at) - edge)
+        bands[:, 0], bands[:, -1] = low, high
+    bands[~((total > 0) & np.isfinite(low) & np.isfinite(high))] = np.nan
+    return bands
+
+
+def _identity(*tables: FloatArray) -> UIntArray:
+    """Returns a 64-bit hash of the bits of each row of some tables `[N, M]`.
+
+    Columns of zeros at the end of a table do not count, so that its padding does not.
+    """
+    identity = np.zeros(len(tables[0]), np.uint64)
+    for table in tables:
+        words = np.ascontiguousarray(table).view(np.uint64)
+        words = words ^ words >> np.uint64(31)
+        words *= np.resize(_ODD, words.shape[1])
+        identity *= _ODD[-1]
+        identity += words.sum(axis=1, dtype=np.uint64)
+    return identity ^ identity >> np.uint64(29)

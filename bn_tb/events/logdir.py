@@ -1,27 +1,59 @@
-"""Which runs a logdir holds, which files, in which order; bytes to Run."""
+"""Which runs logdirs hold, which files, in which order; bytes to Run."""
 
+import dataclasses
 import os
-from collections.abc import Iterable, Iterator
-
-import numpy as np
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bn_tb import tags
 from bn_tb.errors import UsageError
-from bn_tb.events import event_file, histogram, tensor, wire
 from bn_tb.events.experiment import experiment_of
-from bn_tb.run import FileReport, GraphSource, Run, Session
-from bn_tb.series import HistogramSeries, ScalarSeries
+from bn_tb.events.run_reader import MAX_POINTS, RunReader
+from bn_tb.run import FileReport, Run
 
-_GRAPH_PLUGINS = {
-    "graph_run_metadata": "tagged_run_metadata",
-    "graph_run_metadata_graph": "run_metadata",
-    "graph_keras_model": "keras_model",
-}
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """How far the reading is.
+
+    Attributes:
+      bytes_read: Bytes so far.
+      bytes_found: Bytes of all event files.
+      runs_read: Runs finished.
+      runs_found: Runs to read.
+    """
+
+    bytes_read: int
+    bytes_found: int
+    runs_read: int
+    runs_found: int
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundRun:
+    """A run before it is read.
+
+    Attributes:
+      name: Folder relative to the logdir, with `/`; `.` for the logdir itself.
+      logdir: As given by the caller.
+      paths: Event files in order of their names, which begin with their time.
+      size: Bytes of all files.
+      problem: Why the folder could not be listed, or an empty string.
+    """
+
+    name: str
+    logdir: str
+    paths: tuple[str, ...]
+    size: int = 0
+    problem: str = ""
 
 
 def read_logdir(
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    paths: Paths,
     patterns: tags.TagPatterns = tags.TagPatterns(),
+    *,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Iterator[Run]:
     """Reads the runs of one or several logdirs, one run at a time.
 
@@ -31,6 +63,7 @@ def read_logdir(
     Args:
       paths: Folders, searched recursively as TensorBoard does, or single event files.
       patterns: Names of statistics taught by the user.
+      progress: Called some times a second.
 
     Yields:
       One Run per folder that holds event files; experiments in alphabetical order.
@@ -38,150 +71,127 @@ def read_logdir(
     Raises:
       UsageError: A path does not exist.
     """
+    found = find_runs(paths)
+    sizes = experiment_sizes(found)
+    done = Progress(0, sum(run.size for run in found), 0, len(found))
+
+    def report(count: int) -> None:
+        nonlocal done
+        done = dataclasses.replace(done, bytes_read=done.bytes_read + count)
+        if progress is not None:
+            progress(done)
+
+    for run in found:
+        yield read_run(run, patterns, MAX_POINTS // sizes[experiment_key(run)], report)
+        done = dataclasses.replace(done, runs_read=done.runs_read + 1)
+
+
+def read_run(
+    found: FoundRun,
+    patterns: tags.TagPatterns = tags.TagPatterns(),
+    max_points: int = MAX_POINTS,
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Reads one run.
+
+    Args:
+      found: One of `find_runs`.
+      patterns: Names of statistics taught by the user.
+      max_points: Points to hold at most; series are thinned beyond.
+      progress: Called with the number of bytes read since the last call.
+    """
+    if found.problem:
+        return unlisted(found)
+    reader = RunReader(found.name, found.logdir, patterns, max_points)
+    reader.read(found.paths, progress)
+    return reader.run()
+
+
+def unlisted(found: FoundRun) -> Run:
+    """Returns the run that stands for a folder that could not be listed."""
+    report = FileReport(found.paths[0], 0, 0, "not_event_file", found.problem)
+    return Run(found.name, found.logdir, (report,))
+
+
+def experiment_key(run: FoundRun) -> tuple[str, str]:
+    """Returns what the runs of one experiment have in common."""
+    return run.logdir, experiment_of(run.name)[0]
+
+
+def experiment_sizes(found: Iterable[FoundRun]) -> Mapping[tuple[str, str], int]:
+    """Returns the number of runs of each experiment."""
+    sizes: dict[tuple[str, str], int] = {}
+    for run in found:
+        key = experiment_key(run)
+        sizes[key] = sizes.get(key, 0) + 1
+    return sizes
+
+
+def as_list(paths: Paths) -> list[str]:
+    """Returns one or several paths as text."""
     if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    for path in [os.fspath(path) for path in paths]:
+        return [os.fspath(paths)]
+    return [os.fspath(path) for path in paths]
+
+
+def find_runs(paths: Paths) -> list[FoundRun]:
+    """Returns the runs of one or several logdirs in the order in which they are read.
+
+    Raises:
+      UsageError: A path does not exist.
+    """
+    runs = list[FoundRun]()
+    for path in as_list(paths):
         if not os.path.exists(path):
             raise UsageError(f"{path}: no such file or folder")
-        found = find_runs(path)
-        for name in sorted(found, key=lambda name: (experiment_of(name)[0], name)):
-            yield _read_run(name, path, found[name], patterns)
-
-
-def find_runs(logdir: str) -> dict[str, list[str]]:
-    """Returns the event files of each run by the run's name, files in order of their names."""
-    if os.path.isfile(logdir):
-        return {".": [logdir]}
-    runs = {}
-    for folder, _, names in os.walk(logdir, followlinks=True):
-        files = [name for name in sorted(names) if is_event_file(name)]
-        if files:
-            run = os.path.relpath(folder, logdir).replace(os.sep, "/")
-            runs[run] = [os.path.join(folder, name) for name in files]
+        some = list(_runs_below(path)) if os.path.isdir(path) else [_single(path)]
+        runs += sorted(some, key=lambda run: (experiment_key(run), run.name))
     return runs
 
 
 def is_event_file(name: str) -> bool:
-    """Returns whether TensorBoard takes a file of this name for an event file."""
-    return "tfevents" in os.path.basename(name) and not name.endswith(".profile-empty")
+    """Returns whether TensorBoard takes a file of this name for an event file with summaries.
+
+    https://github.com/tensorflow/tensorboard/blob/2.15.0/tensorboard/backend/event_processing/io_wrapper.py#L60-L75
+    """
+    return "tfevents" in name and not name.endswith(".profile-empty")
 
 
-def _read_run(name: str, logdir: str, paths: list[str], patterns: tags.TagPatterns) -> Run:
-    builder = _RunBuilder(patterns)
-    reports = []
-    for path in paths:
-        builder.start_file(path)
-        reports.append(event_file.read_file(path, builder.take))
-    return builder.run(name, logdir, tuple(reports))
+def _single(path: str) -> FoundRun:
+    return FoundRun(".", path, (path,), os.path.getsize(path))
 
 
-class _RunBuilder:
-    """Collects the events of one run."""
-
-    def __init__(self, patterns: tags.TagPatterns) -> None:
-        self._patterns = patterns
-        self._path = ""
-        self._fresh = False
-        self._parsed: dict[str, tags.ParsedTag | None] = {}
-        self._plugins: dict[str, str] = {}
-        self._scalars: dict[str, list[tuple[int, float, float]]] = {}
-        self._histograms: dict[str, list[tuple[int, float, histogram.Buckets, bytes]]] = {}
-        self._graphs: list[GraphSource] = []
-        self._sessions: list[Session] = []
-
-    def start_file(self, path: str) -> None:
-        self._path, self._fresh = path, True
-
-    def take(self, event: event_file.Event) -> None:
-        if self._fresh or event.session_start:
-            if not (event.session_start and self._sessions and self._sessions[-1].step is None):
-                self._sessions.append(Session(self._path, event.wall_time, None))
-            self._fresh = False
-        elif self._sessions[-1].step is None and event.values:
-            last = self._sessions[-1]
-            self._sessions[-1] = Session(last.path, last.wall_time, event.step)
-        for kind, data in event.graphs:
-            self._graphs.append(GraphSource(kind, "", event.step, data))
-        for value in event.values:
-            self._take_value(event, value)
-
-    def _take_value(  # noqa: C901 (replaced by the vectorised reader)
-        self, event: event_file.Event, value: event_file.Value
-    ) -> None:
-        plugin = self._plugins.setdefault(value.tag, value.plugin)
-        if value.tag not in self._parsed:
-            self._parsed[value.tag] = tags.parse_tag(value.tag, self._patterns)
-        payload, scalar = value.payload, None
-        if value.kind == "scalar" and isinstance(payload, float):
-            scalar = payload
-        elif not isinstance(payload, bytes):
-            raise wire.DecodeError(f"value of tag {value.tag!r} has the wrong type")
-        elif value.kind == "histo" and self._parsed[value.tag]:
-            self._add_histogram(event, value.tag, histogram.from_proto(payload), payload)
-        elif value.kind == "tensor" and plugin == "histograms" and self._parsed[value.tag]:
-            self._add_histogram(event, value.tag, histogram.from_tensor(payload), payload)
-        elif value.kind == "tensor" and plugin in _GRAPH_PLUGINS:
-            for data in tensor.decode_strings(payload):
-                source = GraphSource(_GRAPH_PLUGINS[plugin], value.tag, event.step, data)
-                self._graphs.append(source)
-        elif value.kind == "tensor" and plugin == "scalars":
-            scalar = float(tensor.decode(payload).reshape(-1)[0])
-        if scalar is not None:
-            self._scalars.setdefault(value.tag, []).append((event.step, event.wall_time, scalar))
-            parsed = self._parsed[value.tag]
-            if parsed and parsed.role in tags.STATISTICS:
-                self._add_histogram(
-                    event, value.tag, histogram.from_scalar(scalar), np.float64(scalar).tobytes()
-                )
-
-    def _add_histogram(
-        self, event: event_file.Event, tag: str, buckets: histogram.Buckets, identity: bytes
-    ) -> None:
-        row = (event.step, event.wall_time, buckets, identity)
-        self._histograms.setdefault(tag, []).append(row)
-
-    def run(self, name: str, logdir: str, files: tuple[FileReport, ...]) -> Run:
-        series = [*self._scalars.values(), *self._histograms.values()]
-        steps = [row[0] for rows in series for row in rows]  # type: ignore[attr-defined]
-        return Run(
-            name=name,
-            logdir=logdir,
-            files=files,
-            scalars={tag: _scalar_series(rows) for tag, rows in self._scalars.items()},
-            histograms={
-                tag: self._histogram_series(tag, rows) for tag, rows in self._histograms.items()
-            },
-            graphs=tuple(self._graphs),
-            sessions=tuple(self._sessions),
-            first_step=min(steps, default=None),
-            last_step=max(steps, default=None),
-            all_tags=tuple(self._parsed),
-        )
-
-    def _histogram_series(
-        self, tag: str, rows: list[tuple[int, float, histogram.Buckets, bytes]]
-    ) -> HistogramSeries:
-        parsed = self._parsed[tag]
-        buckets = [row[2] for row in rows]
-        empty = np.full(9, np.nan, np.float32)
-        wanted = parsed is not None and parsed.role in tags.STATISTICS
-        return HistogramSeries(
-            steps=np.array([row[0] for row in rows], np.int64),
-            wall_times=np.array([row[1] for row in rows]),
-            minimum=np.array([b.minimum for b in buckets]),
-            maximum=np.array([b.maximum for b in buckets]),
-            count=np.array([b.count for b in buckets]),
-            total=np.array([b.total for b in buckets]),
-            sum_squares=np.array([b.sum_squares for b in buckets]),
-            bands=np.stack([histogram.bands(b) if wanted else empty for b in buckets]),
-            identity=np.array([hash(row[3]) & 0xFFFFFFFFFFFFFFFF for row in rows], np.uint64),
-            exact_moments=all(b.exact_moments for b in buckets),
-        )
+def _runs_below(logdir: str) -> Iterator[FoundRun]:
+    """Walks a folder; one that several symbolic links lead to counts once, under its own name."""
+    waiting, linked = [logdir], list[str]()
+    seen = set[str]()
+    while waiting or linked:
+        folder = waiting.pop() if waiting else linked.pop(0)
+        real = os.path.realpath(folder)
+        if real in seen:
+            continue
+        seen.add(real)
+        run = os.path.relpath(folder, logdir).replace(os.sep, "/")
+        try:
+            with os.scandir(folder) as entries:
+                listed = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            yield FoundRun(run, logdir, (folder,), 0, f"cannot list the folder: {error.strerror}")
+            continue
+        files = []
+        for entry in listed:
+            if not entry.is_dir():
+                files += [entry.path] if is_event_file(entry.name) else []
+            elif entry.is_symlink():
+                linked.append(entry.path)
+            else:
+                waiting.append(entry.path)
+        if files:
+            yield FoundRun(run, logdir, tuple(files), sum(map(_size, files)))
 
 
-def _scalar_series(rows: list[tuple[int, float, float]]) -> ScalarSeries:
-    return ScalarSeries(
-        np.array([row[0] for row in rows], np.int64),
-        np.array([row[1] for row in rows]),
-        np.array([row[2] for row in rows]),
-    )
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

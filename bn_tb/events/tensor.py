@@ -11,7 +11,7 @@ _DTYPES = {
     17: "<u2", 19: "<f2", 22: "<u4", 23: "<u8",
 }  # fmt: skip
 """tensorflow/core/framework/types.proto; bfloat16 (14) is handled below."""
-_BFLOAT16 = 14
+FLOAT, DOUBLE, _BFLOAT16 = 1, 2, 14
 _TYPED_FIELDS = {5: "<f4", 6: "<f8", 7: "<i8", 10: "<i8", 11: "<i8", 16: "<i8", 17: "<i8"}
 _HALF_FIELD = 13  # bit patterns of float16 or bfloat16, one varint each
 _MAX_ELEMENTS = 1 << 24  # elements; a histogram has about a hundred, a scalar one
@@ -27,23 +27,23 @@ def decode(message: bytes) -> np.ndarray:
       wire.DecodeError: Not a numeric tensor, or shape and content disagree.
     """
     dtype, content, typed = 0, b"", []
-    shape: tuple[int, ...] = ()
+    dims: tuple[int, ...] = ()
     for number, value in wire.fields(message):
         if number == 1 and isinstance(value, int):
             dtype = value
         elif number == 2 and isinstance(value, bytes):
-            shape = _shape(value)
+            dims = shape(value)
         elif number == 4 and isinstance(value, bytes):
             content = value
         elif number in _TYPED_FIELDS or number == _HALF_FIELD:
             typed.append(_typed(number, value))
-    size = math.prod(shape)
+    size = math.prod(dims)
     if size > _MAX_ELEMENTS:
         raise wire.DecodeError(f"tensor of {size} elements")
     flat = _from_content(content, dtype) if content else _from_typed(typed, dtype, size)
     if flat.size != size:
-        raise wire.DecodeError(f"tensor of shape {list(shape)} holds {flat.size} elements")
-    return flat.reshape(shape)
+        raise wire.DecodeError(f"tensor of shape {list(dims)} holds {flat.size} elements")
+    return flat.reshape(dims)
 
 
 def decode_strings(message: bytes) -> list[bytes]:
@@ -51,7 +51,8 @@ def decode_strings(message: bytes) -> list[bytes]:
     return [v for number, v in wire.fields(message) if number == 8 and isinstance(v, bytes)]
 
 
-def _shape(message: bytes) -> tuple[int, ...]:
+def shape(message: bytes) -> tuple[int, ...]:
+    """Returns the sizes of a TensorShapeProto; raises wire.DecodeError for unknown ones."""
     sizes = []
     for number, dim in wire.fields(message):
         if number == 2 and isinstance(dim, bytes):

@@ -1,4 +1,4 @@
-"""Fields of one protocol-buffer message, one by one, for the few messages that are rare.
+"""Fields of protocol-buffer messages one by one: for messages that are few, and as the reference.
 
 https://protobuf.dev/programming-guides/encoding/
 """
@@ -6,48 +6,72 @@ https://protobuf.dev/programming-guides/encoding/
 import struct
 from collections.abc import Iterator
 
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+"""Wire types in use; groups (3 and 4) are not written since proto3."""
+
+MAX_VARINT_BYTES = 10
+
 Payload = int | float | bytes
-Field = tuple[int, Payload]
 
 
 class DecodeError(ValueError):
-    """The bytes are not a protocol-buffer message; says at which byte, from the message's start."""
+    """The bytes are not the message they should be; says why in one line."""
 
 
-def fields(message: bytes) -> Iterator[Field]:
+def key(number: int, wire_type: int) -> int:
+    """Returns the varint that introduces a field."""
+    return number << 3 | wire_type
+
+
+def walk(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Yields key, position, size and following position of each field in `data[at:end]`.
+
+    Position and size are those of the field's content; for varints, size is the number itself.
+
+    Raises:
+      DecodeError: A field is cut off or has an unknown wire type.
+    """
+    while at < end:
+        field, body = _varint(data, at, end)
+        wire_type = field & 7
+        if wire_type == VARINT:
+            size, after = _varint(data, body, end)
+        elif wire_type == BYTES:
+            size, body = _varint(data, body, end)
+            after = body + size
+        elif wire_type in (FIXED64, FIXED32):
+            size = 8 if wire_type == FIXED64 else 4
+            after = body + size
+        else:
+            raise DecodeError(f"field of wire type {wire_type}")
+        if after > end:
+            raise DecodeError("a field that is longer than its message")
+        yield field, body, size, after
+        at = after
+
+
+def fields(message: bytes) -> Iterator[tuple[int, Payload]]:
     """Yields number and value of each field: int (varint), float (fixed) or bytes (the rest).
 
     Raises:
       DecodeError: A field is cut off or has an unknown wire type.
     """
-    at = 0
-    while at < len(message):
-        key, at = _varint(message, at)
-        wire_type = key & 7
-        if wire_type == 0:
-            number, at = _varint(message, at)
-            yield key >> 3, number
-        elif wire_type == 2:
-            length, at = _varint(message, at)
-            if length > len(message) - at:
-                raise DecodeError(f"field {key >> 3} at byte {at} is cut off")
-            yield key >> 3, message[at : at + length]
-            at += length
-        elif wire_type in (1, 5):
-            size, code = (8, "<d") if wire_type == 1 else (4, "<f")
-            if size > len(message) - at:
-                raise DecodeError(f"field {key >> 3} at byte {at} is cut off")
-            yield key >> 3, struct.unpack_from(code, message, at)[0]
-            at += size
+    for field, at, size, _ in walk(message, 0, len(message)):
+        wire_type = field & 7
+        if wire_type == VARINT:
+            yield field >> 3, size
+        elif wire_type == BYTES:
+            yield field >> 3, message[at : at + size]
         else:
-            raise DecodeError(f"wire type {wire_type} at byte {at}")
+            code = "<d" if wire_type == FIXED64 else "<f"
+            yield field >> 3, struct.unpack_from(code, message, at)[0]
 
 
 def packed_varints(data: bytes) -> list[int]:
     """Returns the varints of a packed repeated field."""
     numbers, at = [], 0
     while at < len(data):
-        number, at = _varint(data, at)
+        number, at = _varint(data, at, len(data))
         numbers.append(number)
     return numbers
 
@@ -57,14 +81,12 @@ def signed(varint: int) -> int:
     return varint - (1 << 64) if varint >> 63 else varint
 
 
-def _varint(message: bytes, at: int) -> tuple[int, int]:
-    number = 0
-    for shift in range(0, 70, 7):
-        if at >= len(message):
-            raise DecodeError("the message ends inside a varint")
-        byte = message[at]
-        at += 1
+def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    number = shift = 0
+    for position in range(at, min(end, at + MAX_VARINT_BYTES)):
+        byte = data[position]
         number |= (byte & 127) << shift
         if byte < 128:
-            return number & 0xFFFFFFFFFFFFFFFF, at
-    raise DecodeError(f"varint of more than ten bytes at byte {at}")
+            return number & 0xFFFFFFFFFFFFFFFF, position + 1
+        shift += 7
+    raise DecodeError("a number that does not end")

@@ -1,0 +1,216 @@
+"""The events of one window of a file, decoded into columns."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from bn_tb.events import histogram, tensor, wire
+from bn_tb.events.fields import BoolArray, Buffer, Fields, find_fields
+from bn_tb.events.tag_table import GRAPH, GRAPH_PLUGINS, HISTOGRAM, SCALAR, TagTable
+from bn_tb.events.tf_record import HEADER_BYTES, Problem, Window
+from bn_tb.run import GraphSource
+from bn_tb.series import FloatArray, IntArray
+
+_WALL_TIME, _STEP = wire.key(1, wire.FIXED64), wire.key(2, wire.VARINT)
+_GRAPH_DEF, _SUMMARY = wire.key(4, wire.BYTES), wire.key(5, wire.BYTES)
+_SESSION_LOG, _META_GRAPH = wire.key(7, wire.BYTES), wire.key(9, wire.BYTES)
+_TAGGED_RUN_METADATA = wire.key(8, wire.BYTES)
+_EVENT = (_WALL_TIME, _STEP, _GRAPH_DEF, _SUMMARY, _SESSION_LOG, _META_GRAPH, _TAGGED_RUN_METADATA)
+"""Fields of Event, tensorflow/core/util/event.proto."""
+
+_VALUE = wire.key(1, wire.BYTES)
+_TAG, _METADATA = wire.key(1, wire.BYTES), wire.key(9, wire.BYTES)
+_SIMPLE, _HISTO, _TENSOR = (
+    wire.key(2, wire.FIXED32),
+    wire.key(5, wire.BYTES),
+    wire.key(8, wire.BYTES),
+)
+"""Fields of Summary and Summary.Value, tensorflow/core/framework/summary.proto."""
+
+_DTYPE, _CONTENT = wire.key(1, wire.VARINT), wire.key(4, wire.BYTES)
+_FLOATS, _FLOAT = wire.key(5, wire.BYTES), wire.key(5, wire.FIXED32)
+
+_SESSION_START = (1, 1)  # SessionLog.status = START
+_MAX_FIELDS = 64  # of an event or a value; the protos have ten
+_MAX_VALUES = 1 << 18  # of one summary; 13 times the 20,000 tags that a run may have
+
+
+@dataclasses.dataclass
+class Batch:
+    """What a window held: E events with V summary values.
+
+    Attributes:
+      steps: int64 `[E]`.
+      wall_times: Seconds since the epoch, float64 `[E]`.
+      valued: Events with a scalar or a histogram, also of tags that are skipped, bool `[E]`.
+      starts: Events with a SessionLog START.
+      events: Event of each value, int64 `[V]`.
+      tags: Number of each value's tag, int64 `[V]`.
+      scalars: Which values are scalars, and these, int64 and float64 `[N]`; in groups.
+      histograms: Decoded histograms, by which values they are (`Rows.index`); in groups.
+      graphs: By event.
+      bad: Reason by event; nothing else of such an event counts.
+    """
+
+    steps: IntArray
+    wall_times: FloatArray
+    valued: BoolArray
+    starts: list[int] = dataclasses.field(default_factory=list)
+    events: IntArray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    tags: IntArray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    scalars: list[tuple[IntArray, FloatArray]] = dataclasses.field(default_factory=list)
+    histograms: list[histogram.Rows] = dataclasses.field(default_factory=list)
+    graphs: list[tuple[int, GraphSource]] = dataclasses.field(default_factory=list)
+    bad: dict[int, str] = dataclasses.field(default_factory=dict)
+
+    def problem(self, window: Window) -> Problem | None:
+        """Returns the first event that could not be decoded, or None."""
+        if not self.bad:
+            return None
+        first = min(self.bad)
+        offset = window.offset + int(window.starts[first]) - HEADER_BYTES
+        return Problem("corrupt", offset, f"{self.bad[first]}; record left out")
+
+
+def decode(window: Window, table: TagTable) -> Batch:
+    """Decodes the events of a window; new tags are added to the table."""
+    buffer = window.buffer
+    events = find_fields(buffer, window.starts, window.ends, _EVENT, _MAX_FIELDS)
+    batch = Batch(
+        steps=events.last(_STEP)[1],
+        wall_times=buffer.doubles(events.last(_WALL_TIME)[0]),
+        valued=np.zeros(len(window.starts), bool),
+        bad=dict.fromkeys(np.flatnonzero(events.bad).tolist(), "malformed event"),
+    )
+    _find_graphs(buffer, events, batch)
+    _find_sessions(buffer, events, batch)
+    event, at, size = events.each(_SUMMARY)
+    summaries = find_fields(buffer, at, at + size, (_VALUE,), _MAX_VALUES)
+    batch.bad.update(dict.fromkeys(event[summaries.bad].tolist(), "malformed summary"))
+    summary, at, size = summaries.each(_VALUE)
+    _Values(buffer, table, batch, event[summary], at, at + size).decode()
+    return batch
+
+
+class _Values:
+    """The summary values of a window on their way into its batch."""
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        table: TagTable,
+        batch: Batch,
+        event: IntArray,
+        start: IntArray,
+        end: IntArray,
+    ) -> None:
+        keys = (_TAG, _METADATA, _SIMPLE, _HISTO, _TENSOR)
+        self._buffer, self._table, self._batch, self._event = buffer, table, batch, event
+        self._found = find_fields(buffer, start, end, keys, _MAX_FIELDS)
+        bad = event[self._found.bad].tolist()
+        batch.bad.update(dict.fromkeys(bad, "malformed summary value"))
+        self._tag = table.identify(buffer, *self._found.last(_TAG), *self._found.last(_METADATA))
+        batch.events, batch.tags = self._event, self._tag
+
+    def decode(self) -> None:
+        simple = self._found.last(_SIMPLE)[0]
+        which = np.flatnonzero(simple >= 0)
+        self._add_scalars(which, self._buffer.floats(simple[which]))
+        at, size = self._found.last(_HISTO)
+        self._add_histograms(np.flatnonzero(at >= 0), at, size, histogram.from_protos)
+        at, size = self._found.last(_TENSOR)
+        which = np.flatnonzero(at >= 0)
+        route = self._table.route(self._tag[which])
+        self._add_histograms(which[route == HISTOGRAM], at, size, histogram.from_tensors)
+        scalar = which[route == SCALAR]
+        self._add_scalars(scalar, self._tensor_scalars(scalar, at, size))
+        for one in which[route == GRAPH].tolist():
+            self._add_graph(one, self._buffer.data[at[one] : at[one] + size[one]])
+
+    def _add_scalars(self, which: IntArray, values: FloatArray) -> None:
+        if not len(which):
+            return
+        self._batch.valued[self._event[which]] = True
+        self._batch.scalars.append((which, values))
+        statistic = np.flatnonzero(self._table.statistic(self._tag[which]))
+        if len(statistic):
+            rows = histogram.from_scalars(values[statistic])
+            self._batch.histograms.append(dataclasses.replace(rows, index=which[statistic]))
+
+    def _add_histograms(
+        self,
+        which: IntArray,
+        at: IntArray,
+        size: IntArray,
+        decoder: Callable[..., Iterator[histogram.Rows]],
+    ) -> None:
+        self._batch.valued[self._event[which]] = True
+        which = which[self._table.wanted(self._tag[which])]
+        statistic = self._table.statistic(self._tag[which])
+        for banded in (True, False):
+            some = which[statistic == banded]
+            bad: dict[int, str] = {}
+            for rows in decoder(self._buffer, at[some], at[some] + size[some], banded, bad):
+                self._batch.histograms.append(dataclasses.replace(rows, index=some[rows.index]))
+            for one, reason in bad.items():
+                self._batch.bad[int(self._event[some[one]])] = reason
+
+    def _tensor_scalars(self, which: IntArray, at: IntArray, size: IntArray) -> FloatArray:
+        """Returns the value of each tensor, float64 `[N]`."""
+        at, end = at[which], at[which] + size[which]
+        keys = (_DTYPE, _CONTENT, _FLOATS, _FLOAT)
+        found = find_fields(self._buffer, at, end, keys, _MAX_FIELDS)
+        where = np.full(len(which), -1, np.int64)
+        single = found.last(_DTYPE)[1] == tensor.FLOAT
+        for key in keys[1:]:
+            content, content_bytes = found.last(key)
+            usable = single & (content >= 0) & ((content_bytes == 4) | (key == _FLOAT))
+            where = np.where(usable, content, where)
+        values = self._buffer.floats(where)
+        for one in np.flatnonzero(where < 0).tolist():
+            try:
+                flat = tensor.decode(self._buffer.data[at[one] : end[one]]).reshape(-1)
+                if flat.size != 1:
+                    raise wire.DecodeError(f"scalar tensor of {flat.size} elements")
+                values[one] = flat[0]
+            except wire.DecodeError as error:
+                self._batch.bad[int(self._event[which[one]])] = str(error)
+        return values
+
+    def _add_graph(self, value: int, message: bytes) -> None:
+        event, tag = int(self._event[value]), int(self._tag[value])
+        kind, name = GRAPH_PLUGINS[self._table.plugins[tag]], self._table.names[tag]
+        step = int(self._batch.steps[event])
+        try:
+            for data in tensor.decode_strings(message):
+                self._batch.graphs.append((event, GraphSource(kind, name, step, data)))
+        except wire.DecodeError as error:
+            self._batch.bad[event] = str(error)
+
+
+def _find_graphs(buffer: Buffer, events: Fields, batch: Batch) -> None:
+    for key, kind in ((_GRAPH_DEF, "graph_def"), (_META_GRAPH, "meta_graph_def")):
+        for event, at, size in zip(*events.each(key), strict=True):
+            step, data = int(batch.steps[event]), buffer.data[at : at + size]
+            batch.graphs.append((int(event), GraphSource(kind, "", step, data)))
+    for event, at, size in zip(*events.each(_TAGGED_RUN_METADATA), strict=True):
+        try:
+            parts = dict(wire.fields(buffer.data[at : at + size]))
+        except wire.DecodeError as error:
+            batch.bad[int(event)] = str(error)
+            continue
+        tag, metadata = parts.get(1, b""), parts.get(2, b"")
+        if isinstance(tag, bytes) and isinstance(metadata, bytes):
+            name, step = tag.decode("utf-8", "backslashreplace"), int(batch.steps[event])
+            source = GraphSource("tagged_run_metadata", name, step, metadata)
+            batch.graphs.append((int(event), source))
+
+
+def _find_sessions(buffer: Buffer, events: Fields, batch: Batch) -> None:
+    for event, at, size in zip(*events.each(_SESSION_LOG), strict=True):
+        try:
+            if _SESSION_START in wire.fields(buffer.data[at : at + size]):
+                batch.starts.append(int(event))
+        except wire.DecodeError as error:
+            batch.bad[int(event)] = str(error)

@@ -1,0 +1,205 @@
+"""Fields of many protocol-buffer messages at once.
+
+A window of an event file holds thousands of messages of one kind. They are walked in lock-step:
+each round reads one field of every message that has one left, so the number of numpy calls depends
+on the longest message, not on the number of messages, and nothing is assumed of the fields' order.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bn_tb.events import wire
+from bn_tb.series import FloatArray, IntArray
+
+UIntArray = npt.NDArray[np.uint64]
+BoolArray = npt.NDArray[np.bool_]
+
+PADDING = 64
+"""Bytes that a Buffer needs behind its last message: loads are wider than what they look for."""
+
+_FAR = 1 << 48  # a position behind every file: what ends there is cut off
+_FEW = 12  # messages; below, a plain loop is faster than numpy's overhead per call
+
+
+class Buffer:
+    """Bytes with vectorised loads at any offset; `data` ends with `PADDING` bytes of anything."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._octets = np.frombuffer(data, np.uint8)
+        self._words = self._items(8)
+
+    def _items(self, size: int) -> npt.NDArray[np.void]:
+        count = max(len(self.data) - size + 1, 0)
+        return np.ndarray((count,), f"V{size}", self.data, strides=(1,))
+
+    def words(self, at: IntArray) -> UIntArray:
+        """Returns the 8 bytes at each offset, uint64 `[N]`."""
+        return self._words[at].view("<u8")
+
+    def doubles(self, at: IntArray) -> FloatArray:
+        """Returns the double at each offset; 0, the default of proto3, where it is negative."""
+        values = self._words[np.maximum(at, 0)].view("<f8")
+        return np.where(at < 0, 0.0, values)
+
+    def floats(self, at: IntArray) -> FloatArray:
+        """Returns the float at each offset, widened; 0 where the offset is negative."""
+        values = self._words[np.maximum(at, 0)].view("<f4")[::2].astype(np.float64)
+        return np.where(at < 0, 0.0, values)
+
+    def rows(self, at: IntArray, count: int, dtype: str) -> npt.NDArray[Any]:
+        """Returns `count` little-endian numbers at each offset, `[N, count]`."""
+        size = count * np.dtype(dtype).itemsize
+        return self._items(size)[at].view(dtype).reshape(len(at), count)
+
+    def varints(self, at: IntArray) -> tuple[UIntArray, IntArray]:
+        """Returns the varint at each offset and its size; a size of `_FAR` where it never ends."""
+        word = self.words(at)
+        number, size = word & np.uint64(127), np.ones(len(at), np.int64)
+        more = (word & np.uint64(128)) != 0
+        for byte in range(1, wire.MAX_VARINT_BYTES):
+            if not more.any():
+                return number, size
+            if byte == 8:
+                word = self.words(at + 8)
+            octet = word >> np.uint64(8 * (byte % 8)) & np.uint64(255)
+            number |= np.where(more, (octet & np.uint64(127)) << np.uint64(7 * byte), np.uint64(0))
+            size += more
+            more &= octet > 127
+        size[more] = _FAR
+        return number, size
+
+
+class Fields:
+    """Where the wanted fields of N messages are.
+
+    Attributes:
+      bad: Messages that are not well-formed, bool `[N]`; nothing else is true of them.
+    """
+
+    def __init__(self, count: int, keys: Iterable[int]) -> None:
+        self.bad: BoolArray = np.zeros(count, bool)
+        self._found: dict[int, list[tuple[IntArray, IntArray, UIntArray]]] = {k: [] for k in keys}
+
+    def add(self, key: UIntArray, message: IntArray, at: IntArray, size: UIntArray) -> None:
+        """Takes one round: key, message, position and size (or number) of one field each."""
+        if (key == key[0]).all():
+            if (found := self._found.get(int(key[0]))) is not None:
+                found.append((message, at, size))
+            return
+        for wanted, found in self._found.items():
+            hits = np.flatnonzero(key == np.uint64(wanted))
+            if hits.size:
+                found.append((message[hits], at[hits], size[hits]))
+
+    def each(self, key: int) -> tuple[IntArray, IntArray, IntArray]:
+        """Returns message, position and size of every such field, in the order of the messages."""
+        rounds = self._found[key]
+        if not rounds:
+            none = np.zeros(0, np.int64)
+            return none, none, none
+        message, at, size = (np.concatenate(column) for column in zip(*rounds, strict=True))
+        if len(rounds) > 1:
+            order = np.argsort(message, kind="stable")
+            message, at, size = message[order], at[order], size[order]
+        return message, at, size.view(np.int64)
+
+    def last(self, key: int) -> tuple[IntArray, IntArray]:
+        """Returns position (else -1) and size or number (else 0) of each last such field."""
+        where = np.full(len(self.bad), -1, np.int64)
+        sizes = np.zeros(len(self.bad), np.int64)
+        for message, at, size in self._found[key]:
+            where[message], sizes[message] = at, size.view(np.int64)
+        return where, sizes
+
+    def repeated(self, key: int) -> BoolArray:
+        """Returns which messages hold the field more than once, bool `[N]`."""
+        message = self.each(key)[0]
+        again: BoolArray = np.bincount(message, minlength=len(self.bad)) > 1
+        return again
+
+
+def find_fields(
+    buffer: Buffer, starts: IntArray, ends: IntArray, keys: Iterable[int], max_fields: int = 4096
+) -> Fields:
+    """Walks N messages of one kind.
+
+    Args:
+      buffer: Holds the messages.
+      starts: First byte of each message, int64 `[N]`.
+      ends: Byte after each message, int64 `[N]`.
+      keys: Wanted fields, see `wire.key`.
+      max_fields: A message with more fields is bad: a bound on the work that a hostile one makes.
+    """
+    found = Fields(len(starts), keys)
+    message = np.flatnonzero(starts < ends)
+    at, end = starts[message], ends[message]
+    for _ in range(max_fields):
+        if len(message) < _FEW:
+            break
+        key, key_size = buffer.varints(at)
+        body, size, after = _skip(buffer, key, at + key_size)
+        cut = after > end
+        if cut.any():
+            found.bad[message[cut]] = True
+            fine = ~cut
+            key, message, end = key[fine], message[fine], end[fine]
+            body, size, after = body[fine], size[fine], after[fine]
+            if not len(message):
+                break
+        found.add(key, message, body, size)
+        going = after < end
+        if going.all():
+            at = after
+        else:
+            message, at, end = message[going], after[going], end[going]
+    for one in range(len(message)):
+        _walk_one(buffer, found, int(message[one]), int(at[one]), int(end[one]), max_fields)
+    return found
+
+
+def _skip(buffer: Buffer, key: UIntArray, body: IntArray) -> tuple[IntArray, UIntArray, IntArray]:
+    """Returns position and size (or number) of each field's content, and the next position."""
+    wire_type = (key & np.uint64(7)).astype(np.int64)
+    if (wire_type == wire_type[0]).all():
+        return _skip_alike(buffer, int(wire_type[0]), body)
+    at, after = body.copy(), np.empty_like(body)
+    size = np.empty(len(body), np.uint64)
+    for one in np.unique(wire_type):
+        which = np.flatnonzero(wire_type == one)
+        at[which], size[which], after[which] = _skip_alike(buffer, int(one), body[which])
+    return at, size, after
+
+
+def _skip_alike(
+    buffer: Buffer, wire_type: int, body: IntArray
+) -> tuple[IntArray, UIntArray, IntArray]:
+    body = np.minimum(body, len(buffer.data) - PADDING)  # a cut key may point anywhere
+    if wire_type in (wire.FIXED64, wire.FIXED32):
+        size = 8 if wire_type == wire.FIXED64 else 4
+        return body, np.full(len(body), size, np.uint64), body + size
+    if wire_type in (wire.VARINT, wire.BYTES):
+        number, number_size = buffer.varints(body)
+        after = body + number_size
+        if wire_type == wire.VARINT:
+            return body, number, after
+        length = np.minimum(number, np.uint64(_FAR)).view(np.int64)
+        return after, number, after + length
+    return body, np.zeros(len(body), np.uint64), np.full(len(body), _FAR)
+
+
+def _walk_one(
+    buffer: Buffer, found: Fields, message: int, at: int, end: int, max_fields: int
+) -> None:
+    number = np.array([message])
+    try:
+        for count, (key, body, size, _) in enumerate(wire.walk(buffer.data, at, end)):
+            if count >= max_fields:
+                raise wire.DecodeError("too many fields")
+            position, length = np.array([body]), np.array([size], np.uint64)
+            found.add(np.array([key], np.uint64), number, position, length)
+    except wire.DecodeError:
+        found.bad[message] = True

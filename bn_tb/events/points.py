@@ -1,0 +1,99 @@
+"""Points of many tags in the order read, thinned when they become too many."""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bn_tb.events import thinning
+from bn_tb.series import IntArray
+
+Columns = dict[str, npt.NDArray[Any]]
+
+MIN_CAP = 4 * thinning.BURST  # points of a tag, however many tags there are
+
+
+class PointLog:
+    """Columns of points of all tags of a run.
+
+    Every point has `tag` and `step` (int64), `identity` (uint64) and `measures` (float64 `[N, M]`)
+    beside the columns that the user of the log adds.
+    """
+
+    def __init__(self, max_points: int) -> None:
+        self._max_points = max_points
+        self._chunks: list[Columns] = []
+        self._size = 0
+        self._seen: dict[int, int] = {}
+        self._thinned: set[int] = set()
+
+    def add(self, columns: Columns) -> None:
+        """Takes points in the order read; arrays of `[N]` or `[N, ...]`."""
+        self._chunks.append(columns)
+        self._size += len(columns["tag"])
+        if self._size > self._max_points:
+            self._merge(thin=True)
+
+    def series(self) -> Iterator[tuple[int, Mapping[str, npt.NDArray[Any]], bool]]:
+        """Yields each tag, its columns, and whether they were thinned, by number of the tag."""
+        self._merge(thin=False)
+        for merged in self._chunks:
+            for tag, start, end in _groups(merged["tag"]):
+                yield tag, {k: v[start:end] for k, v in merged.items()}, tag in self._thinned
+
+    def _merge(self, thin: bool) -> None:
+        if not self._chunks:
+            return
+        merged = {
+            name: np.concatenate([chunk[name] for chunk in self._chunks])
+            for name in self._chunks[0]
+            if name != "ordinal"
+        }
+        old = self._chunks[0].get("ordinal", np.zeros(0, np.int64))
+        self._chunks.clear()
+        order = np.argsort(merged["tag"], kind="stable")
+        ordinal = np.concatenate([old, np.full(len(order) - len(old), -1)])
+        merged = {name: column[order] for name, column in merged.items()}
+        merged["ordinal"] = self._number(merged["tag"], ordinal[order])
+        if thin:
+            merged = self._thin(merged)
+        self._chunks = [merged]
+        self._size = len(merged["tag"])
+
+    def _number(self, tags: IntArray, ordinal: IntArray) -> IntArray:
+        """Numbers the points of each tag that have no number yet."""
+        for tag, start, end in _groups(tags):
+            fresh = int(np.count_nonzero(ordinal[start:end] < 0))
+            seen = self._seen.get(tag, 0)
+            ordinal[end - fresh : end] = np.arange(seen, seen + fresh)
+            self._seen[tag] = seen + fresh
+        return ordinal
+
+    def _thin(self, merged: Columns) -> Columns:
+        groups = list(_groups(merged["tag"]))
+        cap = max(self._max_points // 2 // len(groups), MIN_CAP)
+        kept = []
+        for tag, start, end in groups:
+            some = slice(start, end)
+            chosen = thinning.keep(
+                merged["ordinal"][some],
+                merged["step"][some],
+                merged["identity"][some],
+                merged["measures"][some],
+                cap,
+            )
+            if len(chosen) < end - start:
+                self._thinned.add(tag)
+            kept.append(chosen + start)
+        index = np.concatenate(kept)
+        return {name: column[index] for name, column in merged.items()}
+
+
+def _groups(tags: IntArray) -> Iterator[tuple[int, int, int]]:
+    """Yields tag, start and end of each stretch of equal tags."""
+    bounds = [0, *(np.flatnonzero(tags[1:] != tags[:-1]) + 1).tolist(), len(tags)]
+    for start, end in itertools.pairwise(bounds):
+        if end > start:
+            yield int(tags[start]), start, end
