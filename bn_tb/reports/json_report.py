@@ -93,6 +93,12 @@ def _finding(report: Report, run: RunDiagnosis, finding: Finding) -> dict[str, A
     return entry
 
 
+def finding_document(report: Report, run: RunDiagnosis, finding: Finding) -> dict[str, Any]:
+    """Returns one finding, with its run, as plain values."""
+    place = {"run": valid(run.subject.run.name), "logdir": valid(run.subject.run.logdir)}
+    return {"schema_version": SCHEMA_VERSION, **place, **_finding(report, run, finding)}
+
+
 def valid(text: str) -> str:
     """Returns text without lone surrogates, which JSON parsers refuse."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.reports import wording
 from bn_tb.reports.report import Report, View
-from bn_tb.reports.safe_text import lines, one_line
+from bn_tb.reports.safe_text import one_line, prose_and_code
 
 DETAILED_RUNS = 20
 """Runs with a section of their own unless `verbose`; GitHub cuts comments at 65,536 characters."""
 NAMED_LAYERS = 10
 
 _MARKUP = re.compile(r"([\\`*\[\]#|~$]|(?<!\w)_|_(?!\w)|^\s*[-+=])")
-_MENTION = re.compile(r"(?<!\w)([@#])(?=\w)")
-_ADDRESS = re.compile(r"(?i)(?:\b(https?|ftp|mailto)(:)|\b(www)(\.))")
+_MENTION = re.compile(r"([@#])(?=\w)")
+_ADDRESS = re.compile(r"(?i)\b(?:(?:https?|ftp|mailto):|www\.)")
+_BREAK = "\x00"  # one_line leaves none
 
 
 def render(report: Report, view: View) -> str:
@@ -79,53 +80,41 @@ def _finding(report: Report, run: RunDiagnosis, finding: Finding) -> Iterator[st
     for line in finding.evidence:
         yield f"- {escaped(line)}"
     if finding.causes:
-        yield f"- Causes: {', '.join(finding.causes)}"
+        yield f"- Causes: {escaped(wording.causes(finding))}"
     if finding.fix:
         yield ""
-        yield "**Fix.**"
+        yield "**Fix**"
         yield from _fix(finding.fix)
 
 
 def _fix(fix: str) -> Iterator[str]:
-    """Yields prose escaped, and code (fenced, or indented by four) in a block it cannot leave."""
-    code: list[str] = []
-    fenced = False
-    for line in lines(fix):
-        if line.lstrip().startswith("```"):
-            fenced = not fenced
-        elif fenced or line.startswith("    "):
-            code.append(line if fenced else line[4:])
-        else:
-            yield from _block(code)
-            yield escaped(line)
-    yield from _block(code)
-
-
-def _block(code: list[str]) -> Iterator[str]:
-    if code:
-        longest = max((len(run) for run in re.findall("`+", "\n".join(code))), default=0)
+    """Yields prose escaped, and code in a block that it cannot leave."""
+    for is_code, part in prose_and_code(fix):
+        yield ""
+        if not is_code:
+            yield from map(escaped, part)
+            continue
+        longest = max(map(len, re.findall("`+", "\n".join(part))), default=0)
         fence = "`" * max(3, longest + 1)
-        yield ""
         yield f"{fence}python"
-        yield from code
+        yield from part
         yield fence
-        yield ""
-        code.clear()
 
 
 def escaped(text: str) -> str:
     """Returns one line of text that Markdown shows as it is: no markup, HTML, link or mention."""
-    safe = _MARKUP.sub(r"\\\1", html.escape(one_line(text), quote=False))
-    return _unlinked(safe)
+    safe = html.escape(_unlinked(one_line(text)), quote=False)
+    return _MARKUP.sub(r"\\\1", safe).replace(_BREAK, "<!-- -->")
 
 
 def _inside_html(text: str) -> str:
     """Returns one line of text for inside an HTML element, where a backslash escapes nothing."""
-    safe = html.escape(one_line(text))
-    return _unlinked(re.sub(r"[\\`*_\[\]|~$]", lambda match: f"&#{ord(match[0])};", safe))
+    safe = html.escape(_unlinked(one_line(text)))
+    safe = re.sub(r"[\\`*_\[\]|~$]", lambda match: f"&#{ord(match[0])};", safe)
+    return safe.replace(_BREAK, "<!-- -->")
 
 
 def _unlinked(text: str) -> str:
-    """Breaks mentions and bare addresses, which GitHub links without any markup."""
-    text = _MENTION.sub(lambda match: f"{match[1]}<!-- -->", text)
-    return _ADDRESS.sub(lambda match: f"{match[1] or match[3]}<!-- -->{match[2] or match[4]}", text)
+    """Marks where mentions and bare addresses are broken; GitHub links them without any markup."""
+    text = _MENTION.sub(rf"\1{_BREAK}", text)
+    return _ADDRESS.sub(lambda match: match[0][:-1] + _BREAK + match[0][-1], text)

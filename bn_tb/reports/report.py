@@ -5,7 +5,7 @@ import enum
 import functools
 from collections.abc import Iterator
 
-from bn_tb.baseline import KnownFinding
+from bn_tb.baseline import KnownFinding, known
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.rules._rule import Severity
 from bn_tb.suppressions import Suppression, accepting
@@ -121,7 +121,7 @@ class Report:
         names = {run.subject.run.name for run in self.runs}
         kept = tuple(entry for entry in self.baseline or () if entry.run not in names)
         return kept + tuple(
-            KnownFinding(run.subject.run.name, finding.code, finding.layers, finding.fingerprint)
+            known(run, finding)
             for run, finding in self.findings()
             if not self.suppressed(run, finding)
         )

@@ -1,6 +1,7 @@
 """Text from untrusted files, made harmless for whoever reads it."""
 
 import re
+from collections.abc import Iterator
 
 _UNSEEN = re.compile(
     "["
@@ -20,6 +21,24 @@ def one_line(text: str) -> str:
 def lines(text: str) -> list[str]:
     """Returns the lines of a text, each as `one_line` makes it; only line feeds end a line."""
     return [one_line(line) for line in text.replace("\t", "    ").split("\n")]
+
+
+def prose_and_code(text: str) -> Iterator[tuple[bool, list[str]]]:
+    """Yields the parts of a fix as (whether it is code, its lines), without blank lines around.
+
+    Code is indented by four, as in Markdown; its lines come without that.
+    """
+    parts: list[tuple[bool, list[str]]] = []
+    for line in lines(text):
+        after_code = bool(parts) and parts[-1][0]
+        is_code = line.startswith("    ") or (not line.strip() and after_code)
+        if not parts or after_code != is_code:
+            parts.append((is_code, []))
+        parts[-1][1].append(line.removeprefix("    "))
+    for is_code, part in parts:
+        trimmed = "\n".join(part).strip("\n")
+        if trimmed:
+            yield is_code, trimmed.split("\n")
 
 
 def shorten(text: str, width: int, mark: str = "…") -> str:

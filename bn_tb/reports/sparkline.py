@@ -29,11 +29,12 @@ def sparkline(steps: IntArray, values: FloatArray, width: int, unicode: bool = T
     if not finite.any():
         return NOT_FINITE * width
     marks = BLOCKS if unicode else ASCII
-    low, high = shown[finite].min(), shown[finite].max()
-    scale = (len(marks) - 1) / (high - low) if high > low else 0.0
+    halves = shown / 2  # the span of halves of the largest doubles is still a double
+    low, span = halves[finite].min(), np.ptp(halves[finite])
+    heights = np.zeros(width) if span == 0 else (halves - low) / span * (len(marks) - 1)
     return "".join(
-        marks[round((value - low) * scale)] if ok else NOT_FINITE
-        for value, ok in zip(shown.tolist(), finite.tolist(), strict=True)
+        marks[round(height)] if ok else NOT_FINITE
+        for height, ok in zip(heights.tolist(), finite.tolist(), strict=True)
     )
 
 

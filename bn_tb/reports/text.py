@@ -12,13 +12,17 @@ from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.reports import wording
 from bn_tb.reports.layer_table import layer_table
 from bn_tb.reports.report import Report, View
-from bn_tb.reports.safe_text import lines, one_line
+from bn_tb.reports.safe_text import one_line, prose_and_code
 from bn_tb.rules._rule import Severity
 
 RUN_ROWS = 30
 """Runs up to which all have a row of the table; a screen holds about so many."""
 ROWS_PER_VERDICT = 8
 """Rows of one verdict where there are more runs, unless `verbose`."""
+UNINTERESTING = ("no-batch-norm",)
+"""Verdicts whose runs share a row: those of test runs beside a training run."""
+NAMED_RUNS = 2
+"""Runs named in a shared row."""
 DETAILED_RUNS = 5
 """Runs shown in full unless `verbose`."""
 NAMED_LAYERS = 3
@@ -57,8 +61,6 @@ def render(report: Report, view: View) -> str:
 
 
 def _parts(report: Report, view: View) -> Iterator[RenderableType]:
-    for problem in report.problems:
-        yield Text(one_line(problem), "bold red")
     if not report.runs:
         return
     runs = wording.worst_first(report.runs)
@@ -97,6 +99,10 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     left = []
     for verdict in dict.fromkeys(run.verdict for run in runs):
         same = [run for run in runs if run.verdict == verdict]
+        if verdict in UNINTERESTING and len(same) > NAMED_RUNS and not view.verbose:
+            names = [wording.run_name(report, run) for run in same]
+            table.add_row(verdict, Text(f"{len(same):,} runs"), wording.listed(names, NAMED_RUNS))
+            continue
         left += same[most:]
         for run in same[:most]:
             table.add_row(
@@ -160,38 +166,49 @@ def _headline(report: Report, finding: Finding, suppressed: str) -> Text:
 
 def _finding(finding: Finding, view: View, told_in: str) -> Iterator[RenderableType]:
     yield _indented(Text(one_line(finding.message)), 4)
-    body = Table.grid(padding=(0, 2, 0, 0))
-    body.add_column(style="bold", no_wrap=True)
-    body.add_column(overflow="fold")
-    if finding.layers:
+    if finding.layers and (view.verbose or finding.layers[0] not in finding.message):
         most = len(finding.layers) if view.verbose else NAMED_LAYERS
-        body.add_row("Layers", Text(wording.listed(finding.layers, most)))
-    if finding.severity > Severity.INFO or view.verbose:
-        for number, line in enumerate(finding.evidence):
-            body.add_row("" if number else "Proof", Text(one_line(line)))
+        yield _labelled("Layers", Text(wording.listed(finding.layers, most)))
+    if finding.evidence and (finding.severity > Severity.INFO or view.verbose):
+        yield _labelled("Proof", _list(finding.evidence))
     if finding.causes:
-        body.add_row("Causes", Text(", ".join(finding.causes)))
+        yield _labelled("Causes", Text(wording.causes(finding)))
     if told_in and not view.verbose:
-        body.add_row("Fix", Text(f"as in {told_in}"))
-    elif finding.fix:
-        body.add_row("Fix", _fix(finding.fix))
+        yield _labelled("Fix", Text(f"as in {told_in}"))
+    else:
+        yield from _fix(finding.fix, view)
     if not told_in:
-        body.add_row("More", Text(f"bn_tb.analyze --explain={finding.code}"))
-    yield _indented(body, 4)
+        yield _labelled("More", Text(f"bn_tb.analyze --explain={finding.code}"))
 
 
-def _fix(fix: str) -> Group:
-    """Returns a fix with its code set apart: fenced blocks and lines indented by four."""
-    parts: list[Text] = []
-    fenced = False
-    for line in lines(fix):
-        if line.lstrip().startswith("```"):
-            fenced = not fenced
-        elif fenced or line.startswith("    "):
-            parts.append(Text(line if not fenced else f"    {line}", "cyan", overflow="fold"))
+def _labelled(label: str, content: RenderableType) -> Padding:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="bold", width=len("Layers"))
+    table.add_column(overflow="fold")
+    table.add_row(label, content)
+    return _indented(table, 4)
+
+
+def _list(entries: tuple[str, ...]) -> Table:
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for entry in entries:
+        table.add_row("-", Text(one_line(entry)))
+    return table
+
+
+def _fix(fix: str, view: View) -> Iterator[RenderableType]:
+    """Yields a fix; its code goes to the left where long lines need the room."""
+    label = "Fix"
+    for is_code, part in prose_and_code(fix):
+        if is_code:
+            code = Group(*(Text(line, "cyan", overflow="fold") for line in part))
+            indent = next((i for i in (14, 8) if i + max(map(len, part)) <= view.width), 4)
+            yield Padding(code, (1, 0, 1, indent))
         else:
-            parts.append(Text(line))
-    return Group(*parts)
+            yield _labelled(label, Group(*map(Text, part)))
+            label = ""
 
 
 def _closing(report: Report, left: int, view: View) -> Iterator[Text]:

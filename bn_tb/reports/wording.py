@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from bn_tb.diagnosis import VERDICTS, Finding, RunDiagnosis
 from bn_tb.reports.report import Report
 from bn_tb.reports.safe_text import one_line
+from bn_tb.rules import ALL_RULES
 from bn_tb.run import FileReport
 
 MEANING = {
@@ -82,6 +83,12 @@ def reason(diagnosis: RunDiagnosis) -> str:
     if diagnosis.verdict == "healthy" and trusted:
         return f"evaluation can be trusted from step {max(trusted):,} on"
     return MEANING[diagnosis.verdict]
+
+
+def causes(finding: Finding) -> str:
+    """Returns the causes of a finding as `BN401 unwired-updates`."""
+    names = {rule.code: rule.name for rule in ALL_RULES}
+    return ", ".join(f"{code} {names.get(code, '')}".strip() for code in finding.causes)
 
 
 def file_problem(file: FileReport) -> str:

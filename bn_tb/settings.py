@@ -1,0 +1,282 @@
+"""What users configure: `[tool.bn_tb]` of pyproject.toml, or bn_tb.toml; flags go over it."""
+
+import dataclasses
+import difflib
+import pathlib
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bn_tb import baseline
+from bn_tb.baseline import KnownFinding
+from bn_tb.diagnosis import Options
+from bn_tb.errors import UsageError
+from bn_tb.reports.report import Report
+from bn_tb.rules import ALL_RULES
+from bn_tb.rules._rule import Severity
+from bn_tb.suppressions import Suppression
+from bn_tb.tags import TagPatterns
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FAIL_ON = ("error", "warning", "info", "never")
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """The keys of the configuration file; each but the last two is also a flag.
+
+    Attributes:
+      fail_on: One of `FAIL_ON`.
+      select: Codes or prefixes to report; empty for all.
+      ignore: Codes or prefixes not to report.
+      frozen: Shell patterns of layers that are frozen on purpose.
+      baseline: Path of the baseline file, or an empty string; in a file relative to that file.
+      momentum: Weight of the old value per update in [0, 1), where logs do not say it.
+      updates_per_step: Updates of the statistics per logged step, above 0, where logs do not say.
+      mean_tag: Regular expressions for tags of moving means.
+      variance_tag: Regular expressions for tags of moving variances.
+      limits: Overrides of rule limits, `{"BN201": {"lagging": 0.1}}`.
+      suppress: Accepted findings.
+    """
+
+    fail_on: str = "error"
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
+    baseline: str = ""
+    momentum: float | None = None
+    updates_per_step: float | None = None
+    mean_tag: tuple[str, ...] = ()
+    variance_tag: tuple[str, ...] = ()
+    limits: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
+    suppress: tuple[Suppression, ...] = ()
+
+    def options(self) -> Options:
+        """Returns what `diagnose` takes."""
+        return Options(
+            select=self.select,
+            ignore=self.ignore,
+            momentum=self.momentum,
+            updates_per_step=self.updates_per_step,
+            frozen=self.frozen,
+            limits=self.limits,
+        )
+
+    def patterns(self) -> TagPatterns:
+        """Returns what `read_logdir` takes."""
+        return TagPatterns(
+            tuple(map(re.compile, self.mean_tag)), tuple(map(re.compile, self.variance_tag))
+        )
+
+    def gate(self, update: bool = False) -> Report:
+        """Returns a report without runs, with the gates.
+
+        Args:
+          update: Whether the baseline is going to be written, so that it need not exist.
+
+        Raises:
+          UsageError: There is no baseline to update, or it cannot be read.
+        """
+        threshold = None if self.fail_on == "never" else Severity[self.fail_on.upper()]
+        return Report((), threshold, self.suppress, self._known(update))
+
+    def _known(self, update: bool) -> tuple[KnownFinding, ...] | None:
+        if update and not self.baseline:
+            raise UsageError("--update_baseline: say which file, --baseline=FILE")
+        if not self.baseline or (update and not pathlib.Path(self.baseline).exists()):
+            return None
+        return baseline.load(self.baseline)
+
+
+def find_file(folder: pathlib.Path) -> pathlib.Path | None:
+    """Returns the nearest configuration file in a folder or above it; bn_tb.toml goes first."""
+    for place in (folder, *folder.parents):
+        if (own := place / "bn_tb.toml").is_file():
+            return own
+        project = place / "pyproject.toml"
+        if project.is_file() and "bn_tb" in _parse(project).get("tool", {}):
+            return project
+    return None
+
+
+def load(path: pathlib.Path) -> Settings:
+    """Returns the settings of a configuration file.
+
+    Raises:
+      UsageError: The file cannot be read, or a key or value is not understood.
+    """
+    document = _parse(path)
+    where = str(path)
+    if path.name == "pyproject.toml":
+        document = document.get("tool", {}).get("bn_tb", {})
+        where += ": [tool.bn_tb]"
+    settings = settled(Settings(), document, where)
+    if settings.baseline:
+        settings = dataclasses.replace(settings, baseline=str(path.parent / settings.baseline))
+    return settings
+
+
+def settled(settings: Settings, values: Mapping[str, Any], where: str) -> Settings:
+    """Returns settings with some values replaced, each checked.
+
+    Args:
+      settings: What holds for keys that are not in `values`.
+      values: Keys of `Settings` with plain values, as TOML has them.
+      where: Named in errors: the file, or `flag`.
+
+    Raises:
+      UsageError: A key is unknown or a value cannot be used.
+    """
+    known = {field.name: field for field in dataclasses.fields(Settings)}
+    checked: dict[str, Any] = {}
+    for key, value in values.items():
+        place = f"--{key}" if where == "flag" else f"{where} {key}"
+        if key not in known:
+            raise UsageError(f"{where}: unknown key {key!r}{_nearest(key, known)}")
+        checked[key] = _CHECKS[key](value, place)
+    return dataclasses.replace(settings, **checked)
+
+
+def _parse(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: cannot read the configuration: {error.strerror}") from None
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise UsageError(f"{path}: not valid TOML: {error}") from None
+
+
+def _nearest(word: str, words: Iterable[str]) -> str:
+    words = sorted(words)
+    close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; want one of {', '.join(words)}"
+
+
+def _string(value: Any, place: str) -> str:
+    if not isinstance(value, str):
+        raise UsageError(f"{place}: want a string, got {value!r}")
+    return value
+
+
+def _strings(value: Any, place: str) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(item, str) for item in _items(value, place)):
+        raise UsageError(f"{place}: want a list of strings, got {value!r}")
+    return tuple(value)
+
+
+def _items(value: Any, place: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise UsageError(f"{place}: want a list, got {value!r}")
+    return value
+
+
+def _table(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{place}: want a table, got {value!r}")
+    return value
+
+
+def _number(value: Any, place: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"{place}: want a number, got {value!r}")
+    return float(value)
+
+
+def _fail_on(value: Any, place: str) -> str:
+    if value not in FAIL_ON:
+        raise UsageError(f"{place}: want {', '.join(FAIL_ON[:-1])} or never, got {value!r}")
+    return str(value)
+
+
+def _codes(value: Any, place: str) -> tuple[str, ...]:
+    prefixes = tuple(prefix.upper() for prefix in _strings(value, place))
+    for prefix in prefixes:
+        if not prefix or not any(rule.code.startswith(prefix) for rule in ALL_RULES):
+            codes = {rule.code for rule in ALL_RULES}
+            raise UsageError(f"{place}: no code starts with {prefix!r}{_nearest(prefix, codes)}")
+    return prefixes
+
+
+def _code(value: Any, place: str) -> str:
+    codes = {rule.code for rule in ALL_RULES}
+    if value not in codes:
+        raise UsageError(f"{place}: unknown code {value!r}{_nearest(str(value), codes)}")
+    return str(value)
+
+
+def _expressions(value: Any, place: str) -> tuple[str, ...]:
+    expressions = _strings(value, place)
+    for expression in expressions:
+        try:
+            re.compile(expression)
+        except re.error as error:
+            raise UsageError(f"{place}: {expression!r} is no regular expression: {error}") from None
+    return expressions
+
+
+def _momentum(value: Any, place: str) -> float:
+    if not 0 <= (momentum := _number(value, place)) < 1:
+        raise UsageError(
+            f"{place}: want the weight of the old value, at least 0 and below 1 "
+            f"(PyTorch: 1 - momentum), got {momentum:g}"
+        )
+    return momentum
+
+
+def _updates_per_step(value: Any, place: str) -> float:
+    if not 0 < (updates := _number(value, place)) < float("inf"):
+        raise UsageError(f"{place}: want a number above 0, got {updates:g}")
+    return updates
+
+
+def _limits(value: Any, place: str) -> dict[str, dict[str, float]]:
+    limits = {rule.code: rule.limits for rule in ALL_RULES}
+    checked: dict[str, dict[str, float]] = {}
+    for code, overrides in _table(value, place).items():
+        known = limits[_code(code, place)]
+        for name, limit in _table(overrides, f"{place}.{code}").items():
+            if name not in known:
+                wish = _nearest(name, known) if known else "; it has none"
+                raise UsageError(f"{place}.{code}: unknown limit {name!r}{wish}")
+            checked.setdefault(code, {})[name] = _number(limit, f"{place}.{code}.{name}")
+    return checked
+
+
+def _suppress(value: Any, place: str) -> tuple[Suppression, ...]:
+    return tuple(
+        _suppression(_table(entry, place), f"{place}[{number}]")
+        for number, entry in enumerate(_items(value, place))
+    )
+
+
+def _suppression(entry: dict[str, Any], place: str) -> Suppression:
+    known = [field.name for field in dataclasses.fields(Suppression)]
+    for key in entry:
+        if key not in known:
+            raise UsageError(f"{place}: unknown key {key!r}{_nearest(key, known)}")
+    if not _string(entry.get("reason", ""), f"{place}.reason").strip():
+        raise UsageError(f"{place}: reason is missing; say why this finding is accepted")
+    if "code" not in entry:
+        raise UsageError(f"{place}: code is missing, such as code = 'BN101'")
+    _code(entry["code"], f"{place}.code")
+    return Suppression(**{key: _string(text, f"{place}.{key}") for key, text in entry.items()})
+
+
+_CHECKS = {
+    "fail_on": _fail_on,
+    "select": _codes,
+    "ignore": _codes,
+    "frozen": _strings,
+    "baseline": _string,
+    "momentum": _momentum,
+    "updates_per_step": _updates_per_step,
+    "mean_tag": _expressions,
+    "variance_tag": _expressions,
+    "limits": _limits,
+    "suppress": _suppress,
+}

@@ -1,0 +1,99 @@
+"""What a person reads in a terminal."""
+
+import made_diagnoses as made
+import numpy as np
+import pytest
+
+import bn_tb
+from bn_tb import View
+from bn_tb.reports.sparkline import sparkline
+
+KINDS = [(kind.__name__, kind) for kind in (*made.EVERY_KIND, made.no_batch_norm)]
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+@pytest.mark.parametrize("width", [80, 140])
+def test_report_of_one_run_reads_as_agreed(golden, name, kind, width):
+    golden(f"{name}_{width}.txt", bn_tb.render([kind()], view=View(width)))
+
+
+def test_report_of_every_kind_shows_the_worst_run_first(golden):
+    golden("every_kind.txt", bn_tb.render([kind() for _, kind in KINDS]))
+
+
+def test_report_of_every_kind_in_ascii_has_no_other_character(golden):
+    text = bn_tb.render([kind() for _, kind in KINDS], view=View(unicode=False))
+    assert text.isascii()
+    golden("every_kind_ascii.txt", text)
+
+
+def test_report_of_200_layers_fits_a_screen(golden):
+    layers = tuple(f"net/block{i}/unit/batch_normalization" for i in range(200))
+    text = bn_tb.render([made.stale(layers=layers)])
+    assert text.count("\n") < 30
+    golden("200_layers.txt", text)
+
+
+def test_report_of_500_runs_shows_every_verdict_and_each_fault_once(golden):
+    kinds = (made.stale, made.healthy, made.healthy, made.lagging)
+    text = bn_tb.render([kinds[i % 4](f"exp{i}/train") for i in range(500)])
+    assert text.count("error BN101") == 1
+    golden("500_runs.txt", text)
+
+
+def test_verbose_report_names_every_run_and_layer():
+    layers = tuple(f"block{i}/bn" for i in range(40))
+    runs = [made.stale(f"exp{i}/train", layers) for i in range(40)]
+    text = bn_tb.render(runs, view=View(verbose=True))
+    assert text.count("error BN101") == 40
+    assert "see them with" not in text
+    assert all(text.count(f" block{i}/bn ") >= 40 for i in range(40))
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 120])
+def test_no_line_is_wider_than_the_terminal_apart_from_code(width):
+    layers = tuple("a" * 90 + f"{i}/batch_normalization" for i in range(3))
+    text = bn_tb.render([made.stale(layers=layers), made.broken()], view=View(width))
+    for line in text.splitlines():
+        assert len(line) <= width, line
+
+
+def test_colour_is_written_only_when_asked_for():
+    assert "\x1b[" not in bn_tb.render([made.stale()])
+    assert "\x1b[1;31m" in bn_tb.render([made.stale()], view=View(colour=True))
+
+
+def test_colour_changes_no_character_of_the_text():
+    from rich.text import Text
+
+    plain = bn_tb.render([made.stale(), made.healthy()])
+    coloured = bn_tb.render([made.stale(), made.healthy()], view=View(colour=True))
+    bare = [line.rstrip() for line in Text.from_ansi(coloured).plain.splitlines()]
+    assert bare == plain.splitlines()
+
+
+def test_environment_of_the_process_does_not_change_a_rendered_text(monkeypatch):
+    plain = bn_tb.render([made.stale()])
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert bn_tb.render([made.stale()]) == plain
+
+
+def test_sparkline_shows_plateaus_and_gaps_at_the_right_place():
+    steps = np.arange(8)
+    values = np.array([0, 0, 0, 7, 7, np.nan, 7, 0], float)
+    assert sparkline(steps, values, 8) == "▁▁▁██!█▁"
+
+
+def test_sparkline_of_steps_that_went_back_is_drawn_in_order_of_steps():
+    assert sparkline(np.array([4, 5, 1, 2]), np.array([4.0, 5, 1, 2]), 5) == "▁▃▃▆█"
+
+
+def test_sparkline_of_one_point_or_none():
+    assert sparkline(np.array([3]), np.array([1.0]), 4) == "▁▁▁▁"
+    assert sparkline(np.array([], int), np.array([]), 4) == ""
+
+
+def test_sparkline_of_huge_values_overflows_nothing():
+    values = np.array([-1.7e308, 1.7e308])
+    assert len(sparkline(np.array([0, 1]), values, 4)) == 4
