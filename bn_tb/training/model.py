@@ -183,6 +183,7 @@ def build_model(
             right = tf.equal(tf.argmax(logits, axis=1, output_type=tf.int32), inputs.y)
             accuracy = tf.reduce_mean(tf.cast(right, tf.float32))
         update_ops = scopes.scope_collection(tf.GraphKeys.UPDATE_OPS, scope)
+        # A scope, because the Graphs tab moves a lone NoOp out of the picture.
         with tf.name_scope("update_ops"):
             updates = tf.group(*update_ops, name="all")
         train = WIRINGS[wiring](lambda: tf.train.AdamOptimizer(learning_rate), loss, updates)

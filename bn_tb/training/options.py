@@ -2,9 +2,11 @@
 
 import dataclasses
 import pathlib
+import re
 
 WIRINGS = ("control_deps", "group", "loss", "constructor", "fetched", "none")
 ACTIVATIONS = ("relu", "elu", "selu")
+NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # a variable scope, and one folder
 DEFAULT_MOMENTUM = 0.99  # of tf.layers.batch_normalization
 
 

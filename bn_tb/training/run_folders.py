@@ -3,7 +3,7 @@
 import pathlib
 from typing import NamedTuple
 
-from bn_tb.errors import BnTbError
+from bn_tb.errors import UsageError
 
 
 class RunFolders(NamedTuple):
@@ -22,7 +22,7 @@ def claim_run_folders(logdir: pathlib.Path, name: str, overwrite: bool) -> RunFo
       overwrite: Whether event files that are there are deleted. Other files never are.
 
     Raises:
-      BnTbError: A folder is not empty, or cannot be made.
+      UsageError: A folder is not empty, or cannot be made.
     """
     folders = RunFolders(logdir / name / "train", logdir / name / "test")
     try:
@@ -32,12 +32,12 @@ def claim_run_folders(logdir: pathlib.Path, name: str, overwrite: bool) -> RunFo
                 for path in folder.glob("*tfevents*"):
                     path.unlink()
             elif any(folder.iterdir()):
-                raise BnTbError(
+                raise UsageError(
                     f"{folder}: holds an earlier run, and two in one folder cannot be told apart; "
                     "give --overwrite, or another --name or --logdir"
                 )
     except OSError as error:
-        raise BnTbError(
+        raise UsageError(
             f"{error.filename}: {error.strerror}: cannot be used as a run folder"
         ) from error
     return folders
