@@ -20,9 +20,10 @@ def keep(
 
     Kept are the first quarter of the cap (the warm-up), every `2**k`-th burst of neighbours with
     the smallest k that fits, and exactly: the last point, both sides of every change between
-    constant and moving, of finite and non-finite, of the sign of a measure and of a restart, the
-    extremes of each measure and both sides of its largest jump. Kept points differ where the series
-    moved between them and are equal where it did not: a thinned series can be thinned again.
+    constant and moving, of finite and non-finite and of a restart, the extremes of each measure,
+    its first and last negative value and both sides of its largest jump. Kept points differ where
+    the series moved between them and are equal where it did not: a thinned series can be thinned
+    again.
 
     If the exact points alone are too many, only those among the first and the last of them and in
     the kept bursts are kept.
@@ -62,9 +63,7 @@ def _edges(steps: IntArray, changed: BoolArray, measures: FloatArray) -> BoolArr
         edges[turns + offset] = True
     flips = steps[1:] < steps[:-1]
     finite = np.isfinite(measures)
-    negative = measures < 0
-    for state in (finite, negative):
-        flips = flips | (state[1:] != state[:-1]).any(axis=1)
+    flips |= (finite[1:] != finite[:-1]).any(axis=1)
     edges[:-1] |= flips
     edges[1:] |= flips
     return edges
@@ -80,6 +79,8 @@ def _extremes(measures: FloatArray) -> BoolArray:
             jumps = np.abs(np.diff(measure))
             largest = int(np.argmax(np.where(np.isfinite(jumps), jumps, -1)))
             marked[largest : largest + 2] = True
+            negative = np.flatnonzero(measure < 0)
+            marked[negative[:1]] = marked[negative[-1:]] = True
     return marked
 
 
