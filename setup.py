@@ -61,5 +61,6 @@ setuptools.setup(
             "bn_tb.analyze = bn_tb.analyze:console_main",
             "bn_tb.train = bn_tb.train:console_main",
         ],
+        "tensorboard_plugins": ["bn_tb = bn_tb.plugin.entry:Loader"],
     },
 )

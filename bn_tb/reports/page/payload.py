@@ -41,6 +41,17 @@ def overview(diagnosis: RunDiagnosis) -> Payload:
     }
 
 
+def unreadable(name: str, reason: str) -> Payload:
+    """Returns the row of a run that could not be judged."""
+    return {
+        "run": name,
+        "verdict": "unreadable",
+        "headline": reason,
+        "layers": 0,
+        "last_step": None,
+    }
+
+
 def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> Payload:
     """Returns what the page of a run shows: the run of the JSON report, and more.
 

@@ -17,7 +17,8 @@ const SHOWN_RUNS = 200; // rows of the overview's table
  * @param {Element} root where
  * @param {object} source overview(), run(name), layer(run, name), manual(code): promises of data
  * @param {object} host state(), go(state), href(state), onChange(listener), exports(run),
- *   layerLinks(run, layer), empty(): what to show where nothing is logged
+ *   layerLinks(run, layer), empty(overview) and snippets(overview): what to show where nothing is
+ *   logged
  * @returns {function} asks the source again and shows what changed
  */
 export function mount(root, source, host) {
@@ -87,8 +88,9 @@ export function mount(root, source, host) {
 
   const content = (run, layer, data) => {
     const cursor = sharedCursor();
-    if (data.overview) return data.overview.runs.length ? overviewPage(data.overview, runLink) : host.empty(data.overview);
-    if (data.run.pending) return [waiting(data.run.pending)];
+    if (data.overview) return data.overview.runs.length ? overviewPage(data.overview, runLink, host) : host.empty(data.overview);
+    const pending = data.run.pending ?? data.layer?.pending;
+    if (pending) return [waiting(pending)];
     const layerLink = (name) => link({ run, layer: name }, name);
     const home = view.overview.runs.length > 1 ? [link({}, '← All runs')] : [];
     home.forEach((element) => element.classList.add('back'));
@@ -125,20 +127,22 @@ function failed(main, error, retry) {
 }
 
 /** All runs in one look: how many of which verdict, then each with its reason, worst first. */
-function overviewPage(overview, runLink) {
+function overviewPage(overview, runLink, host) {
   const judged = overview.runs.filter((run) => run.verdict);
   const sorted = [...judged].sort((a, b) => byVerdict(a, b) || byName(a.run, b.run));
   const body = html('tbody');
   inSlices(sorted.slice(0, SHOWN_RUNS), (run) => body.append(overviewRow(run, runLink)));
   return [
     html('header', { class: 'page-header' },
-      html('h2', { tabindex: -1 }, overview.logdir || 'All runs'),
+      html('div', { class: 'title-line' }, html('h2', { tabindex: -1 }, overview.logdir || 'All runs'),
+        html('span', { class: 'exports' }, host.exports(null))),
       html('p', { class: 'headline' }, summary(judged, overview.runs.length))),
     html('div', { class: 'tiles' }, Object.keys(VERDICTS).map((verdict) => tile(verdict, judged))),
     judged.length ? html('div', { class: 'scroll-x' }, html('table', { class: 'layers overview' },
       html('thead', {}, html('tr', {}, ['Run', 'Verdict', 'Why', 'Layers', 'Last step'].map((title) =>
         html('th', { scope: 'col', class: title === 'Layers' || title === 'Last step' ? 'number' : null }, title)))), body)) : null,
     sorted.length > SHOWN_RUNS ? html('p', { class: 'muted' }, `The ${SHOWN_RUNS} worst of ${count(sorted.length, 'run')}; the others are in the list.`) : null,
+    judged.length && !judged.some(hasStatistics) ? host.snippets(overview) : null,
   ];
 }
 
@@ -147,11 +151,15 @@ const USELESS = ['broken', 'stale', 'lagging'];
 function summary(judged, total) {
   if (!judged.length) return 'Reading the runs…';
   const bad = judged.filter((run) => USELESS.includes(run.verdict)).length;
-  const seen = judged.filter((run) => !['no-batch-norm', 'unreadable', 'insufficient', 'not-logged'].includes(run.verdict)).length;
+  const seen = judged.filter(hasStatistics).length;
   const of = judged.length < total ? ` so far, ${total - judged.length} still to read` : '';
   if (!seen) return `No run could be judged${of}.`;
   if (!bad) return `None of the ${count(seen, 'judged run')} evaluates with statistics that training left behind${of}.`;
   return `In ${bad} of ${count(seen, 'judged run')} evaluation uses statistics that do not fit the training${of}.`;
+}
+
+function hasStatistics(run) {
+  return !['no-batch-norm', 'unreadable', 'insufficient', 'not-logged'].includes(run.verdict);
 }
 
 function tile(verdict, runs) {

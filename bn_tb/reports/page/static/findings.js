@@ -44,15 +44,18 @@ function proof(lines) {
     html('ul', {}, lines.map((line) => html('li', {}, line))));
 }
 
-/** The fix; lines that are indented by four columns are code to copy. */
 function fix(text) {
   return html('section', { class: 'fix' },
     html('h4', {}, 'What to change'),
-    blocks(text).map(({ code, lines }) => code ? codeBlock(lines) : html('p', {}, lines.join(' '))));
+    codeBlocks(text));
 }
 
-/** Splits a text into stretches of prose and of code. */
-export function blocks(text) {
+/** Returns a text as paragraphs, and as code to copy where lines are indented by four columns. */
+export function codeBlocks(text) {
+  return stretches(text).map(({ code, lines }) => code ? codeBlock(lines) : html('p', {}, lines.join(' ')));
+}
+
+function stretches(text) {
   const found = [];
   for (const line of text.split('\n')) {
     const code = /^ {4}/.test(line) || (line.trim() === '' && found.at(-1)?.code);
@@ -63,8 +66,8 @@ export function blocks(text) {
   return found.filter(({ lines }) => lines.some((line) => line.trim()));
 }
 
-/** Returns code with a button that copies it. */
-export function codeBlock(lines) {
+/** Code with a button that copies it. */
+function codeBlock(lines) {
   const text = lines.join('\n').trimEnd();
   const button = html('button', { class: 'copy', type: 'button', click: () => copy(text, button) }, 'Copy');
   return html('div', { class: 'code' }, html('pre', { tabindex: 0 }, html('code', {}, text)), button);

@@ -30,6 +30,7 @@ const host = {
   onChange: (listener) => listeners.push(listener),
   exports: () => [],
   layerLinks: () => [],
+  snippets: () => null,
   empty: () => [html('div', { class: 'state' }, html('h2', {}, 'No runs'), html('p', {}, 'The log directory holds no event files.'))],
 };
 

@@ -1,0 +1,86 @@
+// The tab: data from the routes of the plugin, state in TensorBoard's URL.
+
+import { mount } from './app.js';
+import { html } from './dom.js';
+import { codeBlocks } from './findings.js';
+import { followTheme, isShown, onReload, onVisit, tabUrl, urlOf, urlState, visit } from './tensorboard_host.js';
+
+async function ask(route, parameters = {}) {
+  let response;
+  try {
+    response = await fetch(`./${route}?${new URLSearchParams(parameters)}`);
+  } catch {
+    throw new Error('TensorBoard does not answer. Is it still running?');
+  }
+  if (!response.ok) throw new Error((await response.text()).replace(/^(Not found|Invalid argument): /, ''));
+  return response.json();
+}
+
+let refresh = '1'; // look for new data with the next question, and at the beginning
+
+const source = {
+  overview() {
+    const parameters = { refresh };
+    refresh = '0';
+    return ask('runs', parameters);
+  },
+  run: (run) => ask('run', { run }),
+  layer: (run, layer) => ask('layer', { run, layer }),
+  manual: (code) => ask('manual', { code }),
+};
+
+const exportLink = (format, run) => html('a', {
+  href: `./export?${new URLSearchParams({ format, ...run && { run } })}`, download: `batch_norm.${format}`,
+  title: `Download this report as ${format.toUpperCase()}`,
+}, format.toUpperCase());
+
+const tabLink = (title, tab, settings) => html('a', {
+  href: tabUrl(tab, settings), target: '_top',
+  click: (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    visit(tabUrl(tab, settings));
+  },
+}, title);
+
+const host = {
+  state: urlState,
+  href: urlOf,
+  go(state, quietly) { visit(urlOf(state), quietly); },
+  onChange: onVisit,
+  exports: (run) => [exportLink('html', run), exportLink('json', run)],
+  layerLinks(run, layer) {
+    const tags = layer.statistics.map((statistic) => statistic.tag).filter(Boolean);
+    const links = [];
+    if (tags.length) links.push(tabLink('Histograms', 'histograms', { tagFilter: tags.map(escaped).join('|') }));
+    if (layer.wiring) links.push(tabLink('Graph', 'graphs', { run: run.run }));
+    return links;
+  },
+  empty: (overview) => [html('div', { class: 'state' },
+    html('h2', {}, overview.busy ? 'Looking for runs…' : 'No runs yet'),
+    html('p', {}, overview.busy ? '' : `There are no event files in ${overview.logdir}. This page shows them once there are some and TensorBoard reloads.`))],
+  snippets: (overview) => html('section', { class: 'section' },
+    html('h3', {}, 'Is there batch norm whose statistics are not logged?'),
+    html('p', {}, 'Log moving mean and moving variance, and this page can judge them:'),
+    overview.snippets.map(({ framework, text }) => html('details', { class: 'manual' },
+      html('summary', {}, framework), codeBlocks(text)))),
+};
+
+function escaped(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+/** Called by TensorBoard once the module is loaded. */
+export function render() {
+  followTheme();
+  document.title = 'BatchNorm';
+  document.documentElement.lang = 'en';
+  const page = html('div', { id: 'page' });
+  document.head.append(html('link', { rel: 'stylesheet', href: './page.css' }));
+  document.body.append(page);
+  const show = mount(page, source, host);
+  onReload(() => {
+    refresh = '1';
+    if (isShown()) show();
+  });
+}
