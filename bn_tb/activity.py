@@ -1,7 +1,8 @@
 """What proves that a network was trained while its statistics were logged."""
 
 import dataclasses
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -19,24 +20,32 @@ class Activity:
     """What changed in a run, apart from moving statistics.
 
     Attributes:
-      weights: Number of weights (gamma, beta, kernels ...) that are logged at two or more steps.
-      weight_tag: A weight that changed, or an empty string.
-      weight_steps: Steps at which some weight differed from the point before, int64, increasing.
+      weights: Steps at which each logged weight (gamma, beta, kernels ...) differed from the point
+        before, int64, increasing, by tag; only weights with two or more steps.
       metric_tag: A training metric that changed, or an evaluation metric, or an empty string.
       metric_steps: Steps at which that metric differed from the point before, int64, increasing.
-      scalar_steps: First and last step of any scalar, or None.
     """
 
-    weights: int = 0
-    weight_tag: str = ""
-    weight_steps: IntArray = dataclasses.field(default_factory=lambda: _NO_STEPS)
+    weights: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     metric_tag: str = ""
     metric_steps: IntArray = dataclasses.field(default_factory=lambda: _NO_STEPS)
+
+    @functools.cached_property
+    def moved(self) -> tuple[str, ...]:
+        """Tags of the weights that changed."""
+        return tuple(tag for tag, steps in self.weights.items() if steps.size)
 
     @property
     def weights_stand_still(self) -> bool:
         """Whether weights are logged and none ever changed: nothing was trained."""
-        return self.weights > 0 and not self.weight_tag
+        return bool(self.weights) and not self.moved
+
+    def weight_steps(self, tags: Iterable[str]) -> IntArray:
+        """Returns the steps at which any of some weights changed, int64, increasing."""
+        found: IntArray = np.unique(
+            np.concatenate([_NO_STEPS, *(self.weights[tag] for tag in tags if tag in self.weights)])
+        )
+        return found
 
 
 def activity_of(run: Run, measured: Iterable[metrics.Metric]) -> Activity:
@@ -46,23 +55,18 @@ def activity_of(run: Run, measured: Iterable[metrics.Metric]) -> Activity:
       run: The run.
       measured: Its metrics.
     """
-    weights = {
-        tag: trajectory.as_shown(series)
+    shown = (
+        (tag, trajectory.as_shown(series))
         for tag, series in run.histograms.items()
         if series.steps.size > 1 and _is_weight(tag)
-    }
-    weights = {tag: series for tag, series in weights.items() if series.steps.size > 1}
-    steps = {tag: change_steps(series) for tag, series in weights.items()}
-    moved = [tag for tag, found in steps.items() if found.size]
+    )
     best = max(
         (metric for metric in measured if metrics.changed(metric.series)),
         key=lambda metric: (metric.phase != "eval", metric.series.steps.size),
         default=None,
     )
     return Activity(
-        weights=len(weights),
-        weight_tag=moved[0] if moved else "",
-        weight_steps=np.unique(np.concatenate([_NO_STEPS, *steps.values()])),
+        weights={tag: change_steps(series) for tag, series in shown if series.steps.size > 1},
         metric_tag=best.tag if best else "",
         metric_steps=_metric_changes(best) if best else _NO_STEPS,
     )

@@ -18,7 +18,7 @@ CAUSES = {
 }
 """Codes that explain a finding about the same layers: told inside it, their fix instead of its."""
 
-SAID_BY = {"BN107": ("BN101",), "BN203": ("BN204",)}
+SAID_BY = {"BN107": ("BN101",), "BN203": ("BN204",), "BN405": ("BN401", "BN404")}
 """Codes that a finding about the same layers makes superfluous."""
 
 
@@ -39,7 +39,11 @@ class Folded:
 
 def fold(found: Mapping[str, tuple[Evidence, ...]]) -> tuple[Folded, ...]:
     """Returns what is to be reported of what rules found, by code."""
-    entries = [Folded(code, evidence) for code, pieces in found.items() for evidence in pieces]
+    entries = [
+        Folded(code, evidence, evidence.causes)
+        for code, pieces in found.items()
+        for evidence in pieces
+    ]
     for table, explains in ((SAID_BY, False), (CAUSES, True)):
         for headline, codes in table.items():
             entries = list(_folded(entries, headline, codes, explains))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import trajectory
+from bn_tb import mixing, trajectory
 from bn_tb.graph.evidence import GraphEvidence, LayerWiring
 from bn_tb.run import Run
 from bn_tb.series import HistogramSeries
@@ -55,7 +55,8 @@ class BatchNormLayer:
       momentum: Weight of the old value per update, or None if unknown.
       momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
       framework: Who wrote it, as far as its names tell.
-      mixed: How many layers share its tags and could not be told apart; 1 when it stands alone.
+      mixed: How many layers share its tags; 1 when it stands alone.
+      position: Its place among them within a step, from 1; 0 if they could not be told apart.
     """
 
     name: str
@@ -69,6 +70,7 @@ class BatchNormLayer:
     momentum_source: str | None = None
     framework: Framework = Framework.UNKNOWN
     mixed: int = 1
+    position: int = 0
 
     @property
     def statistics(self) -> tuple[tuple[Role, HistogramSeries], ...]:
@@ -86,7 +88,10 @@ class BatchNormLayer:
         """What the statistics did, judged by all points before the first NaN or infinity."""
         if not self.statistics:
             return Motion.NOT_LOGGED
-        if min(series.steps.size for _, series in self.finite) < 2 or self.mixed > 1:
+        if (
+            min(series.steps.size for _, series in self.finite) < 2
+            or self.mixed > 1 > self.position
+        ):
             return Motion.SNAPSHOT
         held = [self.at_initial(role, series) for role, series in self.finite]
         if all(held):
@@ -208,16 +213,55 @@ def _layers_named(
     for at in range(max(len(means), len(variances), 1)):
         mean = means[at] if at < len(means) else ""
         variance = variances[at] if at < len(variances) else ""
-        yield BatchNormLayer(
+        layer = BatchNormLayer(
             name=name if at == 0 else f"{name} ({mean or variance})",
             mean_tag=mean,
             variance_tag=variance,
-            mean=trajectory.as_shown(run.histograms[mean]) if mean else None,
-            variance=trajectory.as_shown(run.histograms[variance]) if variance else None,
+            mean=run.histograms[mean] if mean else None,
+            variance=run.histograms[variance] if variance else None,
             weights=weights,
             wiring=wiring,
             framework=_framework(tags, wiring),
         )
+        yield from _unmixed(layer)
+
+
+def _unmixed(layer: BatchNormLayer) -> Iterator[BatchNormLayer]:
+    """Yields the layers that share the tags of `layer`, with histories as TensorBoard shows."""
+    written = [series for _, series in layer.statistics]
+    mixed = max((mixing.layers_sharing(series) for series in written), default=1)
+    if mixed == 1:
+        yield _shown(layer)
+        return
+    named = not layer.name and all(mixing.layers_sharing(series) == mixed for series in written)
+    if not named and not all(mixing.differ_in_channels(series, mixed) for series in written):
+        # One layer that was logged several times a step, as far as its name tells.
+        yield _shown(layer if layer.name else dataclasses.replace(layer, mixed=mixed))
+        return
+    for at in range(mixed):
+        yield _shown(
+            dataclasses.replace(
+                layer,
+                name=f"{layer.name}#{at + 1}",
+                mean=mixing.part(layer.mean, at, mixed),
+                variance=mixing.part(layer.variance, at, mixed),
+                weights={
+                    tag: mixing.part(series, at, mixed)
+                    for tag, series in layer.weights.items()
+                    if mixing.layers_sharing(series) == mixed
+                },
+                mixed=mixed,
+                position=at + 1,
+            )
+        )
+
+
+def _shown(layer: BatchNormLayer) -> BatchNormLayer:
+    return dataclasses.replace(
+        layer,
+        mean=layer.mean and trajectory.as_shown(layer.mean),
+        variance=layer.variance and trajectory.as_shown(layer.variance),
+    )
 
 
 _BATCH_NORM_NAME = re.compile(r"(?:batch|b)_?norm|(?:^|[/._])bn(?:$|[/._\d])", re.IGNORECASE)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -69,7 +69,7 @@ def metrics_of(run: Run) -> tuple[Metric, ...]:
 
 
 def _metrics(run: Run) -> Iterator[Metric]:
-    run_phase = _phase(_words(run.name))
+    run_phase = phase_of(run.name)
     for tag, series in run.scalars.items():
         words = _words(tag)
         if _NOT_A_METRIC.intersection(words):
@@ -84,6 +84,11 @@ def _metrics(run: Run) -> Iterator[Metric]:
         )
         phase = _phase(words) or run_phase
         yield Metric(run.name, tag, name, phase, higher, trajectory.as_shown(series))
+
+
+def phase_of(run: str) -> str:
+    """Returns `train`, `eval`, or an empty string where the name of a run does not tell."""
+    return _phase(_words(run))
 
 
 def _words(name: str) -> list[str]:
@@ -125,3 +130,66 @@ def changed(series: ScalarSeries) -> bool:
     """Returns whether a scalar took two different finite values at different steps."""
     values = series.values[np.isfinite(series.values)]
     return bool(values.size) and bool((values != values[0]).any())
+
+
+@dataclasses.dataclass(frozen=True)
+class Gap:
+    """A metric that is good in training and bad in evaluation.
+
+    Attributes:
+      pair: The metric on both kinds of data.
+      train: Training value, median over the last points before the evaluation.
+      evaluation: Last evaluation value.
+      step: Step of that evaluation.
+      size: How far they part, for comparison; 1 is all of the scale.
+    """
+
+    pair: Pair
+    train: float
+    evaluation: float
+    step: int
+    size: float
+
+    @property
+    def name(self) -> str:
+        """What is measured."""
+        return self.pair.train.name
+
+
+_RECENT = 5  # training points whose median is compared; single batches are noisy
+
+
+def widest_gap(metrics: Iterable[Metric], limits: Mapping[str, float]) -> Gap | None:
+    """Returns the widest gap between training and evaluation at the last evaluation, or None.
+
+    Args:
+      metrics: The metrics of one experiment.
+      limits: `gap`, `worse` and `fell` of the rule gap-explained.
+    """
+    gaps = [gap for pair in pairs(metrics) if (gap := _gap(pair, limits)) is not None]
+    return max(gaps, key=lambda gap: (gap.pair.train.higher_is_better, gap.size), default=None)
+
+
+def _gap(pair: Pair, limits: Mapping[str, float]) -> Gap | None:
+    train, evaluation = _finite(pair.train.series), _finite(pair.evaluation.series)
+    if not train.steps.size or not evaluation.steps.size:
+        return None
+    step = int(evaluation.steps[-1])
+    before = train.values[train.steps <= step]
+    if not before.size:
+        before = train.values
+    recent, first = float(np.median(before[-_RECENT:])), float(np.median(before[:_RECENT]))
+    last = float(evaluation.values[-1])
+    if pair.train.higher_is_better:
+        scale = 100 if max(train.values.max(), evaluation.values.max()) > 1.5 else 1
+        size = (recent - last) / scale
+        wide = size > limits["gap"]
+    else:
+        first = max(first, float(before[0]))
+        wide = recent < limits["fell"] * first and last > max(limits["worse"] * recent, 0.9 * first)
+        size = 1 - recent / last if wide else 0.0
+    return Gap(pair, recent, last, step, size) if wide else None
+
+
+def _finite(series: ScalarSeries) -> ScalarSeries:
+    return trajectory.take(series, np.isfinite(series.values))

@@ -4,6 +4,7 @@ Shapes: T points of a series, whose steps strictly increase once `as_shown` was 
 """
 
 import dataclasses
+import itertools
 from typing import Any, TypeVar
 
 import numpy as np
@@ -78,3 +79,30 @@ def rms(series: HistogramSeries) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         root: FloatArray = np.sqrt(series.sum_squares / series.count)
     return root
+
+
+def segments(flags: BoolArray) -> list[tuple[int, int, bool]]:
+    """Returns the runs of equal flags as (start, stop, flag), in order."""
+    if not flags.size:
+        return []
+    edges = [0, *(np.flatnonzero(np.diff(flags)) + 1).tolist(), flags.size]
+    return [(start, stop, bool(flags[start])) for start, stop in itertools.pairwise(edges)]
+
+
+def last_move(series: HistogramSeries) -> float:
+    """Returns the size of the last change relative to the values, 0 if nothing ever changed.
+
+    An average of batches that are all alike ends at a fixed point: its changes shrink to the
+    rounding of float32, about 1e-7, before they stop.
+    """
+    at = np.flatnonzero(changes(series))
+    if not at.size:
+        return 0.0
+    before, after = int(at[-1]), int(at[-1]) + 1
+    scale = max(abs(series.minimum[after]), abs(series.maximum[after]), np.finfo(float).tiny)
+    size = max(
+        abs(series.minimum[after] - series.minimum[before]),
+        abs(series.maximum[after] - series.maximum[before]),
+        abs(series.mean[after] - series.mean[before]),
+    )
+    return float(size / scale)

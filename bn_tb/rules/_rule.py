@@ -101,6 +101,7 @@ class Evidence:
       step: The step it speaks of, or None.
       severity: Overrides the rule's severity.
       confidence: How well it is proved.
+      causes: Codes of other findings that it names as its cause.
     """
 
     message: str
@@ -110,6 +111,7 @@ class Evidence:
     step: int | None = None
     severity: Severity | None = None
     confidence: Confidence = Confidence.CONFIRMED
+    causes: tuple[str, ...] = ()
 
 
 Check = Callable[[Subject, Mapping[str, float]], Iterator[Evidence]]

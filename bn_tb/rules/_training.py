@@ -2,8 +2,12 @@
 
 import dataclasses
 
-from bn_tb.activity import Activity
+import numpy as np
+
+from bn_tb.layers import BatchNormLayer
 from bn_tb.rules._rule import Subject
+from bn_tb.rules._words import shortened
+from bn_tb.series import IntArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,24 +30,60 @@ def proof_of_training(subject: Subject, last_step: int) -> Proof | None:
     and stand still prove the contrary.
     """
     for other in subject.experiment:
-        activity = other.activity
-        if activity.weight_tag and (other is not subject or activity.weight_steps[0] <= last_step):
-            return Proof(
-                f"{activity.weight_tag} {_changed(activity)}{_where(other, subject)}", True
-            )
+        moved = other.activity.moved
+        steps = other.activity.weight_steps(moved)
+        if moved and (other is not subject or steps[0] <= last_step):
+            also = f" and {len(moved) - 1} other weights" if len(moved) > 1 else ""
+            line = f"{shortened(moved[0])}{also} changed, steps {steps[0]} to {steps[-1]}"
+            return Proof(line + _where(other, subject), True)
     if any(other.activity.weights_stand_still for other in subject.experiment):
         return None
     for other in subject.experiment:
-        activity = other.activity
-        if activity.metric_tag and (other is not subject or activity.metric_steps[0] <= last_step):
-            return Proof(f"the metric {activity.metric_tag} changed{_where(other, subject)}", True)
+        tag, steps = other.activity.metric_tag, other.activity.metric_steps
+        if tag and (other is not subject or steps[0] <= last_step):
+            line = f"the metric {shortened(tag)} changed at {steps.size} steps up to {steps[-1]}"
+            return Proof(line + _where(other, subject), True)
     return Proof("steps advance, and no weight or metric was logged that could tell more", False)
 
 
-def _changed(activity: Activity) -> str:
-    first, last = activity.weight_steps[0], activity.weight_steps[-1]
-    return f"and other weights changed between steps {first} and {last}"
-
-
 def _where(other: Subject, subject: Subject) -> str:
-    return "" if other is subject else f" (run {other.run.name})"
+    return "" if other is subject else f" (run {shortened(other.run.name)})"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pulse:
+    """When the network of one layer was trained.
+
+    Attributes:
+      steps: Steps at which something that training changes differed from the point before.
+      tag: What that is, for the report.
+      by_weights: Whether weights show it; a metric changes with every batch, trained or not.
+    """
+
+    steps: IntArray
+    tag: str
+    by_weights: bool
+
+    def between(self, steps: IntArray) -> IntArray:
+        """Returns how often it beat in each interval `(steps[i], steps[i + 1]]`, int64."""
+        beats: IntArray = np.diff(np.searchsorted(self.steps, steps, side="right"))
+        return beats
+
+
+def pulse_of(subject: Subject, layer: BatchNormLayer) -> Pulse | None:
+    """Returns when the network of a layer was trained, or None if nothing logged can tell.
+
+    The layer's own weights tell best: of two networks that train in turns each rests for a while.
+    Else the weights of the same network (first component of the name), all weights, a metric.
+    """
+    activity = subject.activity
+    network = layer.name.replace("/", ".").partition(".")[0]
+    own = [tag for tag in layer.weights if tag in activity.weights]
+    same = [] if own else [tag for tag in activity.weights if tag.startswith(network)]
+    tags = own or same or list(activity.weights)
+    if tags:
+        return Pulse(activity.weight_steps(tags), f"{shortened(tags[0])} changes", True)
+    if activity.metric_tag:
+        tag = f"the metric {shortened(activity.metric_tag)} changes"
+        return Pulse(activity.metric_steps, tag, False)
+    return None

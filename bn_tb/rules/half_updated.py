@@ -1,0 +1,69 @@
+"""## What it does
+Finds layers in which one of `moving_mean` and `moving_variance` moves while the other still holds
+its initial value.
+
+## Why is this bad?
+Evaluation centres with the data's mean and scales with 1, or the other way round: it is as wrong as
+with no update at all. Usual cause: a hand-written layer, or a control dependency on one of the two
+update ops.
+
+## How it is decided
+Both are logged at two or more steps, one changes, and the other is bit for bit its initial value at
+every point (0 for the mean, 1 for the variance, or what the graph says).
+
+## Example
+    moving_mean      steps 1..500: changes at 499 of 499 steps
+    moving_variance  steps 1..500: exactly 1 in every channel
+
+## When it is wrong
+A layer that keeps only one of the two on purpose, and logs the other as a constant.
+
+## How to fix it
+Run both updates in every training step: both `AssignMovingAvg` and `AssignMovingAvg_1`, both
+`running_mean` and `running_var`.
+
+## References
+- https://github.com/tensorflow/tensorflow/issues/1122
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.layers import Motion
+from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words
+from bn_tb.tags import STATISTICS, Role
+
+FIX = (
+    "Run both updates in every training step. TensorFlow 1: control dependencies on all of "
+    "UPDATE_OPS (AssignMovingAvg is the mean, AssignMovingAvg_1 the variance). In a layer of your "
+    "own: assign running_mean and running_var."
+)
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence per statistic that stands still."""
+    stuck: dict[Role, list[str]] = {}
+    last = 0
+    for layer in subject.layers:
+        if layer.motion is not Motion.HALF:
+            continue
+        last = max(last, layer.steps[1] if layer.steps else 0)
+        for role, series in layer.finite:
+            if layer.at_initial(role, series):
+                stuck.setdefault(role, []).append(layer.name)
+    for role, names in stuck.items():
+        other = next(one for one in STATISTICS if one is not role)
+        value = 0 if role is Role.MOVING_MEAN else 1
+        yield Evidence(
+            message=(
+                f"The {role.value} of {layers_in_words(names)} still holds its initial value at "
+                f"step {last}, although the {other.value} moves: only half of the updates run."
+            ),
+            proof=(f"{names[0]}: {role.value} is exactly {value} at all points",),
+            fix=FIX,
+            layers=tuple(names),
+            step=last,
+        )
+
+
+RULE = Rule("BN105", "half-updated", Severity.ERROR, check, __doc__ or "")

@@ -1,0 +1,67 @@
+"""## What it does
+Finds Keras layers in a TensorFlow 1 graph whose updates nothing runs and UPDATE_OPS does not hold.
+
+## Why is this bad?
+Keras layers keep their updates to themselves. The code that is right for `tf.layers`,
+`tf.control_dependencies(tf.get_collection(UPDATE_OPS))`, finds an empty collection and silently
+does nothing: see BN101.
+
+## How it is decided
+As BN401 (nothing that runs the optimizer needs the updates), for layers made by Keras whose update
+ops are not in the `update_ops` collection. `model.fit` wires the updates itself and is seen as
+wired.
+
+## Example
+    collection update_ops: empty
+    batch_normalization/AssignMovingAvg: needed by nothing
+
+## When it is wrong
+When the program fetches `model.updates` in session.run itself and logs no moving statistics.
+
+## How to fix it
+Use `model.get_updates_for(inputs)` or `layer.updates` as control dependencies, or `model.fit`.
+
+## References
+- https://github.com/tensorflow/tensorflow/issues/19643
+- https://github.com/tensorflow/tensorflow/issues/16102
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.graph.evidence import Wiring
+from bn_tb.layers import BatchNormLayer
+from bn_tb.rules import _fixes
+from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.rules._wiring import by_motion, op_lines, wiring_of
+from bn_tb.rules._words import layers_in_words
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields evidence apart for layers that move, stand still and are not logged."""
+    if subject.graph is None or not subject.graph.trains:
+        return
+    for layers, severity, confidence, remark in by_motion(
+        [layer for layer in subject.layers if _uncollected(layer)]
+    ):
+        yield Evidence(
+            message=(
+                f"The updates of {layers_in_words([layer.name for layer in layers])} are not in "
+                "UPDATE_OPS, because Keras layers keep them to themselves, and nothing that runs "
+                f"the optimizer needs them{remark}."
+            ),
+            proof=op_lines(layers, subject.graph),
+            fix=_fixes.KERAS_WIRING + _fixes.KEEP_WEIGHTS,
+            layers=tuple(layer.name for layer in layers),
+            severity=severity,
+            confidence=confidence,
+        )
+
+
+def _uncollected(layer: BatchNormLayer) -> bool:
+    wiring = layer.wiring
+    if wiring is None or not wiring.keras or wiring.in_update_ops:
+        return False
+    return wiring_of(wiring) is Wiring.NONE
+
+
+RULE = Rule("BN404", "keras-updates-not-collected", Severity.WARNING, check, __doc__ or "")

@@ -1,0 +1,100 @@
+"""## What it does
+Finds layers whose weights are frozen while their moving statistics go on changing.
+
+## Why is this bad?
+Freezing `gamma` and `beta` (`requires_grad=False`, a variable left out of the optimizer) does not
+freeze the statistics: they follow the new data while the weights behind them stay. In PyTorch
+`model.train()` switches frozen layers back to training mode.
+
+## How it is decided
+The layer's own weights (gamma, beta) are logged and bit for bit constant, other weights of the run
+change, both statistics move, and far enough to matter: the mean variance by more than
+`variance_ratio`, or the mean by more than `mean_shift` standard deviations between first and last
+point.
+
+## Example
+    bn1.weight           bit for bit constant, 50 points
+    bn1.running_var      mean 0.61 at step 0, 1.16 at step 490
+    fc.weight            changes
+
+## When it is wrong
+When the statistics are adapted to new data on purpose (AdaBN, update_bn); then no other weight
+changes as a rule, and the rule is silent.
+
+## How to fix it
+If the layer shall be frozen: PyTorch `bn.eval()` after every `model.train()`; Keras
+`layer.trainable = False` before compile, or `layer(x, training=False)`.
+
+## References
+- https://github.com/keras-team/keras/pull/9965
+- https://github.com/pytorch/pytorch/issues/66073
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from bn_tb import trajectory
+from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words, shortened
+
+LIMITS = {
+    "variance_ratio": Limit(1.25, "last mean variance / first, or inverse", "catalogue F03"),
+    "mean_shift": Limit(0.1, "standard deviations", "failure catalogue F03, heuristic"),
+}
+FIX = (
+    "If the layers shall be frozen, freeze their statistics too. PyTorch: bn.eval() after every "
+    "model.train(). Keras: layer.trainable = False before compile, or layer(x, training=False). "
+    "TensorFlow 1: training=False for these layers. If their statistics shall adapt to new data, "
+    "ignore this."
+)
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence for all such layers."""
+    moved = set(subject.activity.moved)
+    found = [layer for layer in subject.layers if moved and _moves_frozen(subject, layer, limits)]
+    if not found:
+        return
+    names = [layer.name for layer in found]
+    yield Evidence(
+        message=(
+            f"The weights of {layers_in_words(names)} are frozen, but their moving statistics go "
+            "on changing: the frozen layers normalise differently from step to step."
+        ),
+        proof=(
+            f"{shortened(next(iter(found[0].weights)))} is bit for bit constant",
+            *_moves(found[0]),
+            f"{shortened(subject.activity.moved[0])} changes: the run trains",
+        ),
+        fix=FIX,
+        layers=tuple(names),
+    )
+
+
+def _moves_frozen(subject: Subject, layer: BatchNormLayer, limits: Mapping[str, float]) -> bool:
+    own = [
+        subject.activity.weights[tag] for tag in layer.weights if tag in subject.activity.weights
+    ]
+    if layer.motion is not Motion.MOVING or not own or any(steps.size for steps in own):
+        return False
+    mean, variance = layer.mean, layer.variance
+    if mean is None or variance is None or variance.mean[0] <= 0 or variance.mean[-1] <= 0:
+        return False
+    ratio = variance.mean[-1] / variance.mean[0]
+    shift = abs(trajectory.rms(mean)[-1] - trajectory.rms(mean)[0]) / np.sqrt(variance.mean[0])
+    far = max(ratio, 1 / ratio) > limits["variance_ratio"] or shift > limits["mean_shift"]
+    return bool(far)
+
+
+def _moves(layer: BatchNormLayer) -> Iterator[str]:
+    if layer.variance is not None:
+        steps, mean = layer.variance.steps, layer.variance.mean
+        yield (
+            f"{shortened(layer.variance_tag)}: {mean[0]:.3g} on average at step {steps[0]}, "
+            f"{mean[-1]:.3g} at step {steps[-1]}"
+        )
+
+
+RULE = Rule("BN108", "moving-while-frozen", Severity.WARNING, check, __doc__ or "", LIMITS)

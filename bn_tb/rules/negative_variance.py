@@ -1,0 +1,68 @@
+"""## What it does
+Finds channels with a moving variance below 0.
+
+## Why is this bad?
+Evaluation divides by sqrt(variance + epsilon): the root of a negative number is NaN, and a value
+between -epsilon and 0 is amplified without measure.
+
+## How it is decided
+The smallest value of the moving variance, which histograms of TF1 and PyTorch hold exactly and TF2
+histograms as the left edge of their lowest filled bucket, is below `negative` = 0.
+
+## Example
+    moving_variance  step 700: minimum -1.92
+
+## When it is wrong
+Something else (a log variance, a signal-to-noise ratio) is logged under the name of a variance.
+
+## How to fix it
+A sum of squares minus the squared mean in float32 cancels: compute it in float32 or better around a
+shifted mean, use the framework's layer, and do not update one variable several times a step without
+order (layers reused in one graph).
+
+## References
+- https://github.com/keras-team/keras/issues/9646
+- https://github.com/tensorflow/tensorflow/issues/14353
+"""
+
+from collections.abc import Iterator, Mapping
+
+from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words
+
+LIMITS = {"negative": Limit(0.0, "variance", "a variance cannot be negative")}
+FIX = (
+    "Use the framework's layer, or compute the variance around the mean and in float32 "
+    "(E[x^2] - E[x]^2 cancels). If one layer is applied several times a step, give each use its "
+    "own statistics. Then fill in the statistics again with forward passes in training mode."
+)
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence for all such layers."""
+    found = []
+    for layer in subject.layers:
+        if layer.variance is not None:
+            below = layer.variance.minimum < limits["negative"]
+            if below.any():
+                found.append((layer.name, layer.variance, int(below.argmax())))
+    if not found:
+        return
+    names = [name for name, _, _ in found]
+    step = min(int(series.steps[at]) for _, series, at in found)
+    yield Evidence(
+        message=(
+            f"The moving variance of {layers_in_words(names)} is below 0 in some channel from step "
+            f"{step} on: evaluation takes the root of it."
+        ),
+        proof=tuple(
+            f"{name}: minimum {series.minimum[at]:.4g} at step {series.steps[at]}"
+            for name, series, at in found[:3]
+        ),
+        fix=FIX,
+        layers=tuple(names),
+        step=step,
+    )
+
+
+RULE = Rule("BN302", "negative-variance", Severity.ERROR, check, __doc__ or "", LIMITS)

@@ -1,0 +1,129 @@
+"""## What it does
+Finds runs in which the moving statistics fell back to their initial values at a restart while the
+weights went on.
+
+## Why is this bad?
+The checkpoint holds the weights and not the statistics (`Saver(tf.trainable_variables())`,
+`named_parameters()` instead of `state_dict()`). After the restart they begin anew; whoever
+restores the same checkpoint for evaluation gets the initial values.
+
+## How it is decided
+Confirmed: both statistics had left their initial values, and at a later step both are exactly the
+initial values again. Likely: at the start of a further writer (a new event file, or a
+SessionLog START), in `share` = 80 % of the moving layers the moving mean shrinks to less than half
+and the variance goes back more than half the way to 1 (in logarithms), which no data does to all
+layers at once. If logged weights are back at their first values too, it is a new run: silent.
+Points that a restart writes again replace those before, as in TensorBoard.
+
+## Example
+    step 1000  moving_variance 0.02 to 3.1
+    step 1001  moving_variance exactly 1     (events.out.tfevents.2 begins here)
+
+## When it is wrong
+When the statistics were reset on purpose (`reset_running_stats()`) to estimate them again.
+
+## How to fix it
+Save everything: `tf.train.Saver(tf.global_variables())`, `model.state_dict()`,
+`model.save_weights()`, `batch_stats` beside `params`.
+
+## References
+- https://github.com/tinghuiz/SfMLearner/issues/17
+- https://github.com/tensorflow/models/issues/7722
+"""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from bn_tb import trajectory
+from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words
+
+LIMITS = {
+    "share": Limit(0.8, "share of the moving layers", "a checkpoint holds all statistics or none"),
+}
+FIX = (
+    "Save the statistics with the weights: tf.train.Saver(tf.global_variables()), PyTorch "
+    "model.state_dict(), Keras model.save_weights(), Flax batch_stats beside params. Where only "
+    "the weights are left, some hundred forward passes in training mode fill in the statistics."
+)
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence per step at which statistics began anew."""
+    moving = [layer for layer in subject.layers if layer.motion is Motion.MOVING]
+    at: dict[int, list[BatchNormLayer]] = {}
+    for layer in moving:
+        step = _back_at_initial(layer)
+        if step is not None and not _weights_restart(layer, step):
+            at.setdefault(step, []).append(layer)
+    for step, layers in at.items():
+        yield _evidence(layers, step, Confidence.CONFIRMED)
+    if at:
+        return
+    for session in subject.run.sessions[1:]:
+        if session.step is None:
+            continue
+        thrown = [layer for layer in moving if _thrown_back(layer, session.step)]
+        if thrown and len(thrown) >= limits["share"] * len(moving):
+            yield _evidence(thrown, session.step, Confidence.LIKELY)
+
+
+def _back_at_initial(layer: BatchNormLayer) -> int | None:
+    """Returns the first step at which both statistics are at initial values they had left."""
+    steps = []
+    for role, series in layer.finite:
+        held = trajectory.holds(series, layer.initial(role, series))
+        left = np.logical_or.accumulate(~held)
+        back = np.flatnonzero(held & left)
+        if not back.size:
+            return None
+        steps.append(int(series.steps[back[0]]))
+    return max(steps) if len(steps) == 2 else None
+
+
+def _weights_restart(layer: BatchNormLayer, step: int) -> bool:
+    """Returns whether a weight is back at its first value at a step."""
+    for series in map(trajectory.as_shown, layer.weights.values()):
+        at = int(np.searchsorted(series.steps, step))
+        if 0 < at < series.steps.size and series.identity[at] == series.identity[0]:
+            return bool(trajectory.changes(series).any())
+    return False
+
+
+def _thrown_back(layer: BatchNormLayer, step: int) -> bool:
+    if layer.mean is None or layer.variance is None:
+        return False
+    series = dict(layer.finite)
+    mean, variance = series.values()
+    after = int(np.searchsorted(variance.steps, step))
+    if not 0 < after < variance.steps.size or not np.array_equal(mean.steps, variance.steps):
+        return False
+    size, level = trajectory.rms(mean), np.abs(np.log(np.maximum(variance.mean, 1e-30)))
+    if _weights_restart(layer, int(variance.steps[after])):
+        return False
+    return bool(
+        size[after] < size[after - 1] / 2
+        and level[after] < level[after - 1] / 2
+        and level[after - 1] > np.log(1.2)
+    )
+
+
+def _evidence(layers: list[BatchNormLayer], step: int, confidence: Confidence) -> Evidence:
+    names = [layer.name for layer in layers]
+    back = "exactly" if confidence is Confidence.CONFIRMED else "near"
+    return Evidence(
+        message=(
+            f"The moving statistics of {layers_in_words(names)} began anew at step {step}, while "
+            "the weights went on: the checkpoint did not hold them."
+        ),
+        proof=(f"{names[0]}: {back} its initial values at step {step}, after it had left them",),
+        fix=FIX,
+        layers=tuple(names),
+        step=step,
+        confidence=confidence,
+    )
+
+
+RULE = Rule("BN106", "reset-on-resume", Severity.ERROR, check, __doc__ or "", LIMITS)
