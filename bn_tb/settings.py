@@ -65,6 +65,7 @@ class Settings:
             updates_per_step=self.updates_per_step,
             frozen=self.frozen,
             limits=self.limits,
+            patterns=self.patterns(),
         )
 
     def patterns(self) -> TagPatterns:

@@ -1,0 +1,381 @@
+"""The command line `bn_tb.analyze`: exit statuses, gates, streams, errors."""
+
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+import written_logs as logs
+
+from bn_tb import analyze, analyze_flags
+from bn_tb.errors import UsageError
+
+TOLD = {"lagging": ["--momentum=0.999"]}
+"""What a log of that kind does not say."""
+
+
+@pytest.fixture(scope="module")
+def logdir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("logs")
+    for kind in logs.KINDS:
+        kind(folder)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Every test runs in a folder without configuration."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def run(*arguments):
+    return analyze.main([str(argument) for argument in arguments])
+
+
+def command(*arguments, **options):
+    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
+    return subprocess.run(
+        [sys.executable, "-m", "bn_tb.analyze", *map(str, arguments)],
+        capture_output=True,
+        env=environment | options.pop("env", {}),
+        text=True,
+        **options,
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "verdict"),
+    [
+        ("healthy", 0, "healthy"),
+        ("stale", 1, "stale"),
+        ("lagging", 1, "lagging"),
+        ("broken", 1, "broken"),
+        ("unreadable", 2, "unreadable"),
+        ("not_logged", 3, "not-logged"),
+        ("no_batch_norm", 3, "no-batch-norm"),
+    ],
+)
+def test_exit_status_says_what_was_found(logdir, capsys, kind, status, verdict):
+    assert run(logdir / kind, *TOLD.get(kind, ()), "--format=json") == status
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_code"] == status
+    assert [entry["verdict"] for entry in document["runs"]] == [verdict]
+
+
+@pytest.mark.parametrize("format", ["text", "json", "html", "sarif", "junit", "markdown"])
+@pytest.mark.parametrize("kind", [kind.__name__ for kind in logs.KINDS])
+def test_every_format_renders_every_kind_of_log(logdir, capsys, kind, format):
+    status = run(logdir / kind, *TOLD.get(kind, ()), f"--format={format}")
+    captured = capsys.readouterr()
+    assert captured.out
+    assert captured.err == ""
+    assert status in (0, 1, 2, 3)
+
+
+def test_judged_and_unjudged_runs_together_are_judged(logdir, capsys):
+    assert run(logdir / "healthy", logdir / "no_batch_norm", logdir / "unreadable") == 0
+    assert "3 runs: 1 healthy, 1 no-batch-norm, 1 unreadable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "status"), [("never", 0), ("error", 0), ("warning", 1), ("info", 1)]
+)
+def test_fail_on_sets_the_severity_from_which_findings_fail(logdir, fail_on, status):
+    paths = (logdir / "unreadable", logdir / "healthy")  # a warning beside a healthy run
+    assert run(*paths, f"--fail_on={fail_on}") == status
+
+
+def test_missing_logdir_is_said_and_the_others_are_judged(logdir, capsys):
+    assert run(logdir / "healthy", "helthy") == 2
+    captured = capsys.readouterr()
+    assert "HEALTHY" in captured.out
+    assert captured.err == "bn_tb: helthy: no such file or folder\n"
+
+
+def test_mistyped_logdir_names_the_nearest_one(logdir, capsys):
+    assert run(logdir / "helthy") == 2
+    assert f"did you mean {logdir / 'healthy'}?" in capsys.readouterr().err
+
+
+def test_folder_without_event_files_says_which_folder_to_give(tmp_path, capsys):
+    assert run(tmp_path) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert re.fullmatch(r"bn_tb: .*no event files .*tensorboard --logdir\n", captured.err)
+
+
+def test_folder_of_checkpoints_is_recognised(tmp_path, capsys):
+    (tmp_path / "model.ckpt-100.index").touch()
+    assert run(tmp_path) == 2
+    assert "holds checkpoints (model.ckpt-100.index) but no event files" in capsys.readouterr().err
+
+
+def test_one_event_file_is_a_logdir(logdir, capsys):
+    (file,) = (logdir / "stale").iterdir()
+    assert run(file, "--format=json") == 1
+    assert json.loads(capsys.readouterr().out)["runs"][0]["run"] == "."
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ([], "no LOGDIR given"),
+        (["--formt=json", "x"], "Did you mean: format"),
+        (["--format=yaml", "x"], "text|json|html|sarif|junit|markdown"),
+        (["--momentum=fast", "x"], "could not convert"),
+        (["--momentum=1.5", "x"], "at least 0 and below 1"),
+        (["--updates_per_step=0", "x"], "above 0"),
+        (["--select=BN7", "x"], "no code starts with 'BN7'"),
+        (["--ignore=", "x", "--ignore=unknown"], "no code starts with 'UNKNOWN'"),
+        (["--mean_tag=(", "x"], "no regular expression"),
+        (["--explain=BN999"], "did you mean BN"),
+        (["--update_baseline", "x"], "--baseline=FILE"),
+        (["--baseline=missing.json", "x"], "no such baseline"),
+        (["--config=missing.toml", "x"], "missing.toml: cannot read"),
+        (["--diff", "x"], "want two logdirs"),
+        (["--on_finding=true", "x"], "needs --watch"),
+        (["--watch", "--on_finding=no-such-program", "x"], "no program 'no-such-program'"),
+        (["--watch", "--format=json", "x"], "leave --format"),
+    ],
+)
+def test_usage_error_is_one_line_that_says_what_to_do(arguments, line):
+    with pytest.raises(UsageError) as caught:
+        run(*arguments)
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_usage_error_is_printed_to_stderr_and_exits_with_2():
+    done = command("--bad")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("bn_tb: Unknown command line flag 'bad'")
+    assert done.stderr.count("\n") == 1
+
+
+def test_flags_may_follow_the_logdirs_and_stop_at_two_dashes(logdir):
+    assert run(logdir / "stale", "--fail_on=never") == 0
+    assert run("--fail_on=never", "--", logdir / "stale") == 0
+
+
+def test_select_and_ignore_choose_what_fails(logdir):
+    assert run(logdir / "stale", "--ignore=BN1") == 0
+    assert run(logdir / "stale", "--select=bn1") == 1
+    assert run(logdir / "stale", "--select=BN3") == 0
+
+
+def test_frozen_layers_are_not_stale(logdir, capsys):
+    assert run(logdir / "stale", "--frozen=bn*") != 1
+    assert "BN101" not in capsys.readouterr().out
+    assert run(logdir / "stale", "--frozen=other*") == 1
+
+
+def test_help_lists_every_flag_of_ours_and_no_other(capsys):
+    assert run("--help") == 0
+    text = capsys.readouterr().out
+    shown = re.findall(r"^  --(\w+)", text, re.MULTILINE)
+    ours = [flag.name for group in analyze_flags.GROUPS.values() for flag in group]
+    assert shown == ours
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_list_rules_and_explain_print_the_manual(capsys):
+    assert run("--list_rules") == 0
+    assert re.search(r"^BN101  error   never-updated +\w", capsys.readouterr().out, re.MULTILINE)
+    assert run("--explain=bn101") == run("--explain=never-updated") == 0
+    assert capsys.readouterr().out.count("# BN101 never-updated (error)") == 2
+
+
+def test_explain_tells_the_limits_and_where_they_come_from(capsys):
+    run("--explain=BN201")
+    assert re.search(r"- `limits\.BN201\.lagging = 0\.05` \(.+\): .+", capsys.readouterr().out)
+
+
+def test_show_tags_says_how_each_tag_was_understood(logdir, capsys):
+    assert run(logdir / "stale", "--show_tags") == 0
+    text = capsys.readouterr().out
+    assert "bn1.running_mean: moving_mean of layer bn1" in text
+    assert "loss: not of batch norm" in text
+
+
+def test_mean_tag_teaches_a_new_name(tmp_path, capsys):
+    import event_bytes as eb
+
+    records = [
+        eb.summary(s, eb.histogram("l1/mu_hat", [0.0]), eb.histogram("l1/var_hat", [1.0]),
+                   eb.scalar("loss", 1 / (s + 1)))
+        for s in range(20)
+    ]  # fmt: skip
+    eb.write(tmp_path / "logs", eb.VERSION + b"".join(records))
+    assert run(tmp_path / "logs") == 3
+    taught = ("--mean_tag=(.*)/mu_hat", "--variance_tag=(.*)/var_hat")
+    assert run(tmp_path / "logs", *taught) == 1
+    assert "never-updated" in capsys.readouterr().out
+
+
+def test_baseline_lets_known_findings_pass_and_new_ones_fail(logdir, tmp_path, capsys):
+    logs.stale(tmp_path / "logs")
+    known = f"--baseline={tmp_path / 'known.json'}"
+    assert run(tmp_path / "logs", known, "--update_baseline") == 0
+    assert run(tmp_path / "logs", known) == 0
+    assert run(logdir, known) == 1
+    capsys.readouterr()
+    run(logdir, known, "--format=json")
+    states = {
+        finding["code"]: finding["baseline"]
+        for entry in json.loads(capsys.readouterr().out)["runs"]
+        for finding in entry["findings"]
+    }
+    assert (states["BN101"], states["BN301"]) == ("known", "new")
+
+
+def test_baseline_says_which_findings_are_cured(tmp_path, capsys):
+    logs.stale(tmp_path / "old")
+    known = f"--baseline={tmp_path / 'known.json'}"
+    run(tmp_path / "old", known, "--update_baseline")
+    (tmp_path / "old" / "stale").rename(tmp_path / "stale_before")
+    logs.healthy(tmp_path / "old")
+    (tmp_path / "old" / "healthy").rename(tmp_path / "old" / "stale")
+    capsys.readouterr()
+    assert run(tmp_path / "old", known) == 0
+    assert "cured since the baseline: BN101 in stale bn1, bn2" in capsys.readouterr().out
+
+
+def test_baseline_file_is_stable_and_reviewable(logdir, tmp_path):
+    file = tmp_path / "known.json"
+    run(logdir, f"--baseline={file}", "--update_baseline")
+    first = file.read_text()
+    run(logdir, f"--baseline={file}", "--update_baseline")
+    assert file.read_text() == first
+    entries = json.loads(first)["findings"]
+    assert {"run": "stale", "code": "BN101", "layers": ["bn1", "bn2"]}.items() <= next(
+        entry for entry in entries if entry["code"] == "BN101"
+    ).items()
+
+
+def test_diff_says_what_a_change_cured_and_caused(logdir, capsys):
+    assert run("--diff", logdir / "stale", logdir / "healthy") == 0
+    assert "cured: error BN101 never-updated" in capsys.readouterr().out
+    assert run("--diff", logdir / "healthy", logdir / "broken") == 1
+    assert "caused: error BN301 non-finite-statistics" in capsys.readouterr().out
+
+
+def test_diff_of_equal_logs_fails_nothing(logdir, capsys):
+    assert run("--diff", logdir / "stale", logdir / "stale", "--format=json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["caused"], document["cured"]) == ([], [])
+    assert [finding["code"] for finding in document["unchanged"]] == ["BN101"]
+
+
+def test_output_is_written_in_one_step_and_stdout_stays_empty(logdir, tmp_path, capsys):
+    target = tmp_path / "report.txt"
+    target.write_text("old")
+    assert run(logdir / "stale", f"--output={target}") == 1
+    assert "STALE" in target.read_text(encoding="utf-8")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.txt"]
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == f"bn_tb: report written to {target}\n"
+
+
+def test_output_keeps_the_old_file_when_writing_fails(logdir, tmp_path, monkeypatch):
+    target = tmp_path / "report.txt"
+    target.write_text("old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space")))
+    with pytest.raises(UsageError, match=r"report\.txt: cannot write the report: No space"):
+        run(logdir / "stale", f"--output={target}")
+    assert target.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["report.txt"]
+
+
+def test_output_follows_a_link_and_leaves_devices_alone(logdir, tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    run(logdir / "stale", f"--output={tmp_path / 'link'}")
+    assert (tmp_path / "link").is_symlink()
+    assert "STALE" in (tmp_path / "target").read_text(encoding="utf-8")
+    run(logdir / "stale", "--output=/dev/null")
+    assert not pathlib.Path("/dev/null").is_file()
+
+
+def test_analyze_imports_no_framework(logdir):
+    code = (
+        "import sys\n"
+        "from bn_tb import analyze\n"
+        f"analyze.main([{str(logdir)!r}])\n"
+        "heavy = {'tensorflow', 'torch', 'keras', 'tensorboard', 'jax', 'pandas'}\n"
+        "sys.exit(sorted(heavy & {name.split('.')[0] for name in sys.modules}) or 0)\n"
+    )
+    root = pathlib.Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_bn_tb_and_help_import_neither_numpy_nor_rich():
+    code = (
+        "import sys, bn_tb\n"
+        "from bn_tb import analyze\n"
+        "analyze.main(['--help'])\n"
+        "sys.exit(sorted({'numpy', 'rich', 'google'} & set(sys.modules)) or 0)\n"
+    )
+    root = pathlib.Path(__file__).parents[1]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_broken_pipe_ends_quietly(logdir):
+    root = pathlib.Path(__file__).parents[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bn_tb.analyze", str(logdir / "stale"), "--format=html"],
+        cwd=root,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait() == 1
+
+
+def test_interrupt_ends_quietly_with_130(monkeypatch, capsys):
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(analyze, "main", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        analyze.console_main()
+    assert caught.value.code == 128 + signal.SIGINT
+    assert capsys.readouterr().err == ""
+
+
+def test_piped_text_is_plain_and_forced_colour_is_coloured(logdir):
+    assert "\x1b" not in command(logdir / "stale").stdout
+    assert "\x1b[1;31m" in command(logdir / "stale", env={"FORCE_COLOR": "1"}).stdout
+    both = command(logdir / "stale", env={"FORCE_COLOR": "1", "NO_COLOR": "1"}).stdout
+    assert "\x1b[1;31m" not in both
+
+
+def test_columns_set_the_width(logdir):
+    wide = command(logdir / "stale", env={"COLUMNS": "140"}).stdout
+    assert max(map(len, wide.splitlines())) > 100
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437"])
+def test_every_output_encoding_can_take_the_report(tmp_path, encoding):
+    import event_bytes as eb
+
+    records = logs.statistics(range(5), 1.0, layers=("слой/bn", "層/bn"))
+    eb.write(tmp_path / "logs", eb.VERSION + records)
+    done = subprocess.run(
+        [sys.executable, "-m", "bn_tb.analyze", str(tmp_path / "logs")],
+        capture_output=True,
+        cwd=pathlib.Path(__file__).parents[1],
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+    )
+    assert (done.returncode, done.stderr) == (1, b"")
+    text = done.stdout.decode(encoding)
+    assert r"\u5c64/bn" in text
