@@ -29,7 +29,8 @@ class Look:
 
     Attributes:
       report: The report as of now.
-      changes: Findings from warnings up that appeared or are cured since the look before.
+      changes: Findings from warnings up that appeared or are cured since the look before, with
+        the runs as of now.
     """
 
     report: Report
@@ -76,7 +77,12 @@ class Watcher:
         told = tuple(map(self._newsworthy, diagnoses))
         changes = compare(self._told, told, by_place)
         self._told = told
-        news = tuple(change for change in changes if change.kind is not Kind.UNCHANGED)
+        present = {by_place(run): run for run in diagnoses}
+        news = tuple(
+            dataclasses.replace(change, run=present[by_place(change.run)])
+            for change in changes
+            if change.kind is not Kind.UNCHANGED
+        )
         return Look(dataclasses.replace(self._gate, runs=diagnoses), news)
 
     def _newsworthy(self, run: RunDiagnosis) -> RunDiagnosis:
