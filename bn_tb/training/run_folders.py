@@ -37,7 +37,5 @@ def claim_run_folders(logdir: pathlib.Path, name: str, overwrite: bool) -> RunFo
                     "give --overwrite, or another --name or --logdir"
                 )
     except OSError as error:
-        raise UsageError(
-            f"{error.filename}: {error.strerror}: cannot be used as a run folder"
-        ) from error
+        raise UsageError(f"{error.filename}: cannot be a run folder: {error.strerror}") from error
     return folders
