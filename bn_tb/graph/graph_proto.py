@@ -97,6 +97,11 @@ def _classes() -> dict[str, Any]:
     }
 
 
+def message(kind: str) -> Any:
+    """Returns the class of a message of the schema, such as `Graph`."""
+    return _classes()[kind]
+
+
 def parse(kind: str, data: bytes) -> Any:
     """Returns the decoded message.
 
@@ -107,11 +112,11 @@ def parse(kind: str, data: bytes) -> Any:
     Raises:
       ValueError: The bytes are not such a message.
     """
-    from google.protobuf import message
+    from google.protobuf.message import DecodeError
 
     try:
-        return _classes()[kind].FromString(data)
-    except message.DecodeError as error:
+        return message(kind).FromString(data)
+    except DecodeError as error:
         raise ValueError(str(error)) from None
 
 

@@ -19,6 +19,7 @@ from bn_tb.tags import Role
 
 # tf.nn.batch_normalization names its ops so: tensorflow/python/ops/nn_impl.py.
 _PLAIN = re.compile(r"(?:^|.*/)batchnorm(?:_\d+)?/add$")
+_ADDS = ("Add", "AddV2")
 # Scopes that conditions of all releases add inside a layer.
 _CONDITION = re.compile(r"(?:/(?:smart_)?cond(?:_\d+)?)+$")
 
@@ -52,7 +53,7 @@ def find(graph: NodeGraph) -> Iterator[Normalisation]:
     for node, op in enumerate(graph.ops):
         if op in FUSED:
             yield _fused(graph, node)
-        elif op in ("Add", "AddV2") and _PLAIN.match(graph.names[node]):
+        elif op in _ADDS and graph.names[node].endswith("/add") and _PLAIN.match(graph.names[node]):
             by_name = by_name or {name: n for n, name in enumerate(graph.names)}
             yield _plain(graph, node, by_name)
 

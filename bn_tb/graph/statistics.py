@@ -21,6 +21,8 @@ WRITES = {
 
 # What initialisers, checkpoints, K.set_value and copies of other variables set a variable to.
 _NOT_COMPUTED = ("Restore", "Placeholder", "_Arg", "Random", "Truncated", "Stateless", "PyFunc")
+# Companions of a zero-debiased average: tensorflow/python/training/moving_averages.py.
+_COMPANIONS = ("/biased", "/local_step")
 _PARTITION = re.compile(r"/part_\d+$")
 _UNIQUE = re.compile(r"_\d+$")
 
@@ -128,7 +130,11 @@ def _used(
         source = writes.averaged(variable, sources)
         if source:
             used[variable] = source
-    return {variable: source for variable, source in used.items() if variable not in known}
+    return {
+        variable: source
+        for variable, source in used.items()
+        if variable not in known and not writes.graph.names[variable].endswith(_COMPANIONS)
+    }
 
 
 def _common_scope(graph: NodeGraph, variables: dict[Role, int]) -> str:

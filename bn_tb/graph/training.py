@@ -41,7 +41,8 @@ def optimizer_writes(graph: NodeGraph, exclude: set[int]) -> list[int]:
       graph: The graph.
       exclude: Ops that are known to write something else, such as moving statistics.
     """
-    applies = [node for node, op in enumerate(graph.ops) if _APPLY.match(op)]
+    kinds = {op for op in set(graph.ops) if _APPLY.match(op)}
+    applies = [node for node, op in enumerate(graph.ops) if op in kinds]
     return applies or _gradient_writes(graph, exclude)
 
 
@@ -49,10 +50,11 @@ def _gradient_writes(graph: NodeGraph, exclude: set[int]) -> list[int]:
     """Returns plain assignments of values computed from gradients: Keras' own optimizers."""
     if not any(op in WRITES for op in graph.ops):
         return []
+    kinds = {op for op in set(graph.ops) if _GRADIENT_OP.search(op)}
     stack = [
         node
         for node, (name, op) in enumerate(zip(graph.names, graph.ops, strict=True))
-        if _GRADIENT_OP.search(op) or _GRADIENT_SCOPE.search(name)
+        if op in kinds or ("gradient" in name and _GRADIENT_SCOPE.search(name))
     ]
     seen = bytearray(len(graph.ops))
     for node in stack:

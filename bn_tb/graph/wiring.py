@@ -48,7 +48,11 @@ def judge(
         effect (automatic control dependencies).
     """
     searches = [_Search(graph, [train.node]) for train in trains]
-    wider = [_Search(graph, train.nodes) for train in trains]
+    updates = [write.node for layer in layers for write in layer.writes()]
+    wider = [
+        search if all(n in search for n in updates) else _Search(graph, train.nodes)
+        for train, search in zip(trains, searches, strict=True)
+    ]
     foreign = _foreign(graph, layers, trains)
     verdicts: dict[int, Verdict] = {}
     cross: set[tuple[str, str]] = set()
@@ -67,14 +71,14 @@ def judge(
                     tuple(trains[n].name for n in by),
                     search.target(write.node),
                 )
-    rest = [w.node for layer in layers for w in layer.writes() if w.node not in verdicts]
+    rest = [node for node in updates if node not in verdicts]
     if trains and in_function:
         by_name = tuple(train.name for train in trains)
         verdicts.update(
             {n: Verdict(Wiring.TRAIN, (_hop(graph, n),), by_name, by_name[0]) for n in rest}
         )
     elif rest:
-        verdicts.update(_unneeded(graph, rest, {layer.name for layer in layers}))
+        verdicts.update(_unneeded(graph, rest, _scopes_of(layers)))
     return verdicts, sorted(cross)
 
 
@@ -84,16 +88,18 @@ class _Search:
     def __init__(self, graph: NodeGraph, targets: Iterable[int]) -> None:
         self._graph = graph
         self._after = [-1] * len(graph.ops)
-        self._ports = [0] * len(graph.ops)  # of the edge from a node to the one after it
+        self._edges = [-1] * len(graph.ops)  # the edge from a node to the one after it
         queue = collections.deque(targets)
         for target in queue:
             self._after[target] = target
+        starts, sources, after = graph.starts, graph.sources, self._after
         while queue:
             node = queue.popleft()
-            for source, port in graph.edges(node):
-                if self._after[source] < 0:
-                    self._after[source] = node
-                    self._ports[source] = port
+            for edge in range(starts[node], starts[node + 1]):
+                source = sources[edge]
+                if after[source] < 0:
+                    after[source] = node
+                    self._edges[source] = edge
                     queue.append(source)
 
     def __contains__(self, node: int) -> bool:
@@ -110,7 +116,7 @@ class _Search:
         hops = [_hop(self._graph, node)]
         while self._after[node] != node:
             after = self._after[node]
-            hops.append(_hop(self._graph, after, self._ports[node]))
+            hops.append(_hop(self._graph, after, self._graph.ports[self._edges[node]]))
             node = after
         if len(hops) > _MAX_HOPS:
             hops[_MAX_HOPS // 2 : -_MAX_HOPS // 2] = [Hop("...", "")]
@@ -141,6 +147,13 @@ def _foreign(
         if any(owners):
             foreign.update((n, layer.name) for n, owner in enumerate(owners) if not owner)
     return foreign
+
+
+def _scopes_of(layers: Iterable[Layer]) -> set[str]:
+    """Returns the scopes of the layers' own ops; a tower's differ from its variables'."""
+    return {layer.name for layer in layers} | {
+        place.scope for layer in layers for place in layer.places
+    }
 
 
 def _unneeded(graph: NodeGraph, updates: list[int], layers: set[str]) -> dict[int, Verdict]:
