@@ -10,10 +10,12 @@ re-estimated statistics, which says how much of the initial value the net can be
 pictures momentum_*.png; prints the tables of docs/studies.md.
 """
 
+import functools
 import pathlib
 
 import numpy as np
 
+from bn_tb.training import data
 from bn_tb.training.study import cell, command
 
 LOGDIR = command.logdir_flag("logs/study_momentum")
@@ -44,16 +46,18 @@ def main() -> None:
                 "training_images": len(mnist.train),
             }
             folders.append(logdir / f"batch_{batch_size}_seed_{seed}")
-            if not cell.is_finished(folders[-1], settings):
-                cell.start(folders[-1], settings)
-                run_cell(folders[-1], settings, mnist)
+            cell.complete(
+                folders[-1], settings, functools.partial(train, folders[-1], settings, mnist)
+            )
     mixtures = cell.gather_tables(folders, MIXTURES, logdir)
     rows = cell.gather_tables(folders, cell.RESULTS, logdir)
     report(rows, mixtures, command.pictures_folder(logdir))
 
 
-def run_cell(folder: pathlib.Path, settings: dict[str, int], mnist) -> None:
-    """Trains one net and writes its tables."""
+def train(
+    folder: pathlib.Path, settings: dict[str, int], mnist: data.Mnist
+) -> dict[str, list[cell.Row]]:
+    """Trains one net."""
     from bn_tb.training.study import momenta
 
     steps = settings["steps"]
@@ -72,8 +76,10 @@ def run_cell(folder: pathlib.Path, settings: dict[str, int], mnist) -> None:
         rows, mixtures = momenta.train(plan, folder, mnist, advance)
     print(f"{what}: trained for {steps} steps", flush=True)
     known = {"batch_size": plan.batch_size, "seed": plan.seed}
-    cell.write_table(folder / MIXTURES, [{**known, **row} for row in mixtures])
-    cell.write_table(folder / cell.RESULTS, [{**known, **row} for row in rows])
+    return {
+        MIXTURES: [{**known, **row} for row in mixtures],
+        cell.RESULTS: [{**known, **row} for row in rows],
+    }
 
 
 def evaluation_steps(total: int) -> tuple[int, ...]:

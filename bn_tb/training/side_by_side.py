@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bn_tb.training import loop
-from bn_tb.training.data import Mnist
 from bn_tb.training.model import Model, Placeholders, build_model, placeholders
 from bn_tb.training.tf1 import tf
 
@@ -29,6 +28,15 @@ class Contestant:
     learning_rate: float = 0.001
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Race:
+    """An open session with all models, their variables initialised, their event files open."""
+
+    session: Any
+    inputs: Placeholders
+    models: Sequence[tuple[Model, loop.Writers]]
+
+
 @contextlib.contextmanager
 def session_of(
     contestants: Sequence[Contestant], seed: int
@@ -45,19 +53,14 @@ def session_of(
             yield session, inputs, models
 
 
-def train(
-    contestants: Sequence[Contestant],
-    folder: pathlib.Path,
-    mnist: Mnist,
-    schedule: loop.Schedule,
-) -> Iterator[list[loop.Epoch] | None]:
-    """Trains all; yields None after each step, and one `Epoch` a model after each epoch's last.
+@contextlib.contextmanager
+def race(contestants: Sequence[Contestant], folder: pathlib.Path, seed: int) -> Iterator[Race]:
+    """Builds the models and opens their event files.
 
-    Event files go to `<folder>/train/<name>` and `<folder>/test/<name>`, the graph to each of
-    the former.
+    They go to `<folder>/train/<name>` and `<folder>/test/<name>`, the graph to each of the former.
     """
     with (
-        session_of(contestants, schedule.seed) as (session, inputs, models),
+        session_of(contestants, seed) as (session, inputs, models),
         contextlib.ExitStack() as stack,
     ):
 
@@ -70,5 +73,4 @@ def train(
             loop.Writers(writer("train", m.scope, session.graph), writer("test", m.scope))
             for m in models
         ]
-        pairs = list(zip(models, writers, strict=True))
-        yield from loop.train(session, inputs, pairs, mnist, schedule)
+        yield Race(session, inputs, list(zip(models, writers, strict=True)))

@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from bn_tb.errors import UsageError
 
@@ -20,7 +20,31 @@ _SETTINGS = "settings.json"
 Row = Mapping[str, object]
 
 
-def is_finished(folder: pathlib.Path, settings: Row) -> bool:
+def complete(
+    folder: pathlib.Path, settings: Row, train: Callable[[], Mapping[str, Sequence[Row]]]
+) -> None:
+    """Runs a cell, unless it is finished.
+
+    Args:
+      folder: Of the cell. What an interrupted run left in it is deleted.
+      settings: All that the tables depend on.
+      train: Writes event files into `folder`; returns the rows of each table by its file name,
+        among them `RESULTS`.
+
+    Raises:
+      UsageError: The folder holds a cell that was made with other settings, or no cell.
+    """
+    if _is_finished(folder, settings):
+        return
+    _start(folder, settings)
+    tables = dict(train())
+    results = tables.pop(RESULTS)
+    for name, rows in tables.items():
+        _write_table(folder / name, rows)
+    _write_table(folder / RESULTS, results)
+
+
+def _is_finished(folder: pathlib.Path, settings: Row) -> bool:
     """Returns whether the cell in `folder` has its results.
 
     Raises:
@@ -40,7 +64,7 @@ def is_finished(folder: pathlib.Path, settings: Row) -> bool:
     return (folder / RESULTS).exists()
 
 
-def start(folder: pathlib.Path, settings: Row) -> None:
+def _start(folder: pathlib.Path, settings: Row) -> None:
     """Empties the folder of a cell that was interrupted, or makes a new one.
 
     Raises:
@@ -54,7 +78,7 @@ def start(folder: pathlib.Path, settings: Row) -> None:
     (folder / _SETTINGS).write_text(json.dumps(settings, indent=1) + "\n")
 
 
-def write_table(path: pathlib.Path, rows: Sequence[Row]) -> None:
+def _write_table(path: pathlib.Path, rows: Sequence[Row]) -> None:
     """Writes a CSV file whose columns are the keys of the first row; whole, or not at all."""
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
@@ -65,7 +89,7 @@ def write_table(path: pathlib.Path, rows: Sequence[Row]) -> None:
     os.replace(unfinished, path)
 
 
-def read_table(path: pathlib.Path) -> list[dict[str, str]]:
+def _read_table(path: pathlib.Path) -> list[dict[str, str]]:
     """Returns the rows of a CSV file."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
@@ -74,7 +98,7 @@ def read_table(path: pathlib.Path) -> list[dict[str, str]]:
 def gather_tables(
     folders: Iterable[pathlib.Path], name: str, into: pathlib.Path
 ) -> list[dict[str, str]]:
-    """Returns the rows of the table `name` of each cell, and writes them to one file."""
-    rows = [row for folder in folders for row in read_table(folder / name)]
-    write_table(into / name, rows)
+    """Returns the rows of the table `name` of all cells, and writes them to one file in `into`."""
+    rows = [row for folder in folders for row in _read_table(folder / name)]
+    _write_table(into / name, rows)
     return rows

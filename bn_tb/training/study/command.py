@@ -4,7 +4,7 @@ import contextlib
 import pathlib
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.console
@@ -110,11 +110,11 @@ def progress(what: str, steps: int) -> Iterator[Callable[[], None]]:
 
 
 def epochs(
-    what: str, results: Generator["list[Epoch] | None", None, None], steps: int
+    what: str, results: Iterator["list[Epoch] | None"], steps: int
 ) -> Iterator[tuple[int, "list[Epoch]"]]:
     """Yields the number of each epoch, from 1, and what it gave; shows the steps between them."""
     number = 0
-    with contextlib.closing(results), progress(what, steps) as advance:
+    with progress(what, steps) as advance:
         for result in results:
             if result is None:
                 advance()

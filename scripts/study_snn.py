@@ -1,0 +1,179 @@
+"""Study: what do self-normalising networks change, and does batch norm fail on dense ones?
+
+    python scripts/study_snn.py --data_dir=FOLDER
+
+Trains SELU nets (LeCun-normal weights, with and without alpha dropout) beside ReLU and ELU nets
+with and without batch norm (momentum 0.9): the convolutional net of bn_tb.train, and fully
+connected nets of several depths, these also with the learning rate of Klambauer et al. 2017 and
+with small batches. Writes under `--logdir` a folder of event files for each net and seed with
+histograms of the activations, results.csv, losses.csv, activations.csv, and the pictures snn_*.png;
+prints the tables of docs/studies.md. What is finished is not trained again.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import bn_tb
+from bn_tb.training import data
+from bn_tb.training.study import cell, command
+
+if TYPE_CHECKING:
+    from bn_tb.training import side_by_side
+
+LOGDIR = command.logdir_flag("logs/study_snn")
+SEEDS = command.count("seeds", "Trainings of a net, each from another seed.", full=3, quick=1)
+DEPTHS = command.counts("depths", "Hidden layers of the dense nets.", full="4,8,16,32", quick="8")
+WIDTH = command.count("width", "Units of a hidden layer.", full=256, quick=64)
+EPOCHS = command.count("epochs", "Epochs.", full=5, quick=2)
+STEPS_PER_EPOCH = command.count("steps_per_epoch", "Steps of an epoch.", full=100, quick=25)
+
+BATCH_SIZE, SMALL_BATCH_SIZE = 100, 10
+LEARNING_RATE, PAPER_LEARNING_RATE = 1e-3, 1e-5  # Adam; of the paper's figure 1
+PROBED_IMAGES = 500  # the first ones of the training set
+MODELS = {  # activation, momentum, initialiser, alpha dropout
+    "SELU": ("selu", None, "lecun_normal", 0.0),
+    "SELU_dropout": ("selu", None, "lecun_normal", 0.05),
+    "ReLU": ("relu", None, "he_normal", 0.0),
+    "ReLU_BN": ("relu", 0.9, "he_normal", 0.0),
+    "ELU": ("elu", None, "he_normal", 0.0),
+    "ELU_BN": ("elu", 0.9, "he_normal", 0.0),
+}
+LOSSES, ACTIVATIONS = "losses.csv", "activations.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """What all models are trained on side by side; depth 0 is the convolutional net."""
+
+    depth: int
+    batch_size: int = BATCH_SIZE
+    learning_rate: float = LEARNING_RATE
+
+    @property
+    def name(self) -> str:
+        """Such as `dense32_batch10_rate0.001`."""
+        net = f"dense{self.depth}" if self.depth else "conv"
+        return f"{net}_batch{self.batch_size}_rate{self.learning_rate:g}"
+
+
+def experiments() -> list[Experiment]:
+    """Returns what is tried: each depth, the paper's learning rate, small batches, convolution."""
+    depths = [int(depth) for depth in DEPTHS.value]
+    return [
+        *(Experiment(depth) for depth in depths),
+        *(Experiment(depth, learning_rate=PAPER_LEARNING_RATE) for depth in depths if depth >= 8),
+        Experiment(max(depths), batch_size=SMALL_BATCH_SIZE),
+        Experiment(0),
+    ]
+
+
+def main() -> None:
+    """Runs the cells that are not finished, then tabulates and draws all."""
+    logdir = pathlib.Path(LOGDIR.value)
+    mnist = command.read_data()
+    folders = []
+    for seed in range(1, SEEDS.value + 1):
+        for experiment in experiments():
+            settings = {
+                "seed": seed,
+                **dataclasses.asdict(experiment),
+                "width": WIDTH.value,
+                "epochs": EPOCHS.value,
+                "steps_per_epoch": STEPS_PER_EPOCH.value,
+                "training_images": len(mnist.train),
+            }
+            folders.append(logdir / f"{experiment.name}_seed_{seed}")
+            work = functools.partial(train, folders[-1], experiment, settings, mnist)
+            cell.complete(folders[-1], settings, work)
+    rows = cell.gather_tables(folders, cell.RESULTS, logdir)
+    losses = cell.gather_tables(folders, LOSSES, logdir)
+    moments = cell.gather_tables(folders, ACTIVATIONS, logdir)
+    print_results(rows, losses, moments)
+    draw_losses(losses, command.pictures_folder(logdir))
+    draw_moments(moments, command.pictures_folder(logdir) / "snn_activations.png")
+
+
+def train(
+    folder: pathlib.Path, experiment: Experiment, settings: dict[str, int], mnist: data.Mnist
+) -> dict[str, list[cell.Row]]:
+    """Trains all models of an experiment from one seed."""
+    from bn_tb.training import activations
+    from bn_tb.training.study import epochs
+
+    moments: list[cell.Row] = []
+    X, _ = mnist.train.batch(slice(0, PROBED_IMAGES))  # noqa: N806 - the input's usual name
+
+    def probe(race: "side_by_side.Race", step: int) -> None:
+        feed = {race.inputs.X: X, race.inputs.training: True}
+        for model, writers in race.models:
+            if step == 0:
+                probes[model.scope] = (
+                    activations.moments(model.scope),
+                    activations.histograms(model.scope),
+                )
+            values, histograms = race.session.run(probes[model.scope], feed)
+            writers.train.add_summary(histograms, step)
+            moments.extend(
+                {"model": model.scope, "step": step, "layer": layer, "mean": mean, "variance": var}
+                for layer, (mean, var) in enumerate(values.tolist(), start=1)
+            )
+
+    probes: dict[str, tuple] = {}
+    rows = list(epochs.train(folder, contestants(experiment, mnist), settings, mnist, probe))
+    known = {"experiment": experiment.name, "seed": settings["seed"]}
+    return {
+        LOSSES: [{**known, **row} for row in training_losses(folder)],
+        ACTIVATIONS: [{**known, **row} for row in moments],
+        cell.RESULTS: [{**known, **row} for row in rows],
+    }
+
+
+def contestants(experiment: Experiment, mnist: data.Mnist) -> "list[side_by_side.Contestant]":
+    """Returns the models; their input has mean 0 and variance 1 over the training set."""
+    from bn_tb.training import model, side_by_side
+
+    mean, deviation = mnist.train.images.mean() / 255, mnist.train.images.std() / 255
+
+    def net(X, training, recipe):  # noqa: N803 - the input's usual name
+        standardised = (X - mean) / deviation
+        if experiment.depth:
+            return model.dense_net(standardised, training, recipe, experiment.depth, WIDTH.value)
+        return model.conv_net(standardised, training, recipe)
+
+    return [
+        side_by_side.Contestant(
+            name,
+            functools.partial(net, recipe=model.Recipe(*recipe)),
+            learning_rate=experiment.learning_rate,
+        )
+        for name, recipe in MODELS.items()
+    ]
+
+
+def training_losses(folder: pathlib.Path) -> Iterator[cell.Row]:
+    """Yields the loss of each model at each training step, out of the event files."""
+    for run in bn_tb.read_logdir(str(folder)):
+        part, _, name = run.name.partition("/")
+        if part == "train":
+            loss = run.scalars["loss"]
+            for step, value in zip(loss.steps.tolist(), loss.values.tolist(), strict=True):
+                yield {"model": name, "step": step, "loss": f"{value:.5g}"}
+
+
+def print_results(rows, losses, moments) -> None:
+    pass
+
+
+def draw_losses(losses, folder) -> None:
+    pass
+
+
+def draw_moments(moments, path) -> None:
+    pass
+
+
+if __name__ == "__main__":
+    command.run(main)
