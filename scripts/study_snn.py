@@ -164,15 +164,15 @@ def training_losses(folder: pathlib.Path) -> Iterator[cell.Row]:
 
 
 def print_results(rows, losses, moments) -> None:
-    pass
+    """Follows."""
 
 
 def draw_losses(losses, folder) -> None:
-    pass
+    """Follows."""
 
 
 def draw_moments(moments, path) -> None:
-    pass
+    """Follows."""
 
 
 if __name__ == "__main__":
