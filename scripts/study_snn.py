@@ -104,7 +104,7 @@ def train(
     from bn_tb.training.study import epochs
 
     moments: list[cell.Row] = []
-    X, _ = mnist.train.batch(slice(0, PROBED_IMAGES))  # noqa: N806 - the input's usual name
+    X, _ = mnist.train.batch(slice(0, PROBED_IMAGES))
 
     def probe(race: "side_by_side.Race", step: int) -> None:
         feed = {race.inputs.X: X, race.inputs.training: True}
@@ -137,7 +137,7 @@ def contestants(experiment: Experiment, mnist: data.Mnist) -> "list[side_by_side
 
     mean, deviation = mnist.train.images.mean() / 255, mnist.train.images.std() / 255
 
-    def net(X, training, recipe):  # noqa: N803 - the input's usual name
+    def net(X, training, recipe):
         standardised = (X - mean) / deviation
         if experiment.depth:
             return model.dense_net(standardised, training, recipe, experiment.depth, WIDTH.value)
