@@ -1,10 +1,9 @@
 """The layers of a run with the trajectories of their statistics, a line each."""
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
-from rich.console import Group
-from rich.table import Table
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from bn_tb.diagnosis import VERDICTS, RunDiagnosis
@@ -15,16 +14,18 @@ from bn_tb.series import FloatArray, HistogramSeries
 
 ROWS_PER_VERDICT = 3
 """Layers of one verdict that stand for the others unless `verbose`."""
+INDENT = 2
+GAP = 2
 NARROWEST_NAME = 12
 """Columns that a layer's name has at least."""
 
 Measure = Callable[[HistogramSeries], FloatArray]
 
 
-def layer_table(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Group:
+def layer_table(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Text:
     """Returns the layers worst first; of many equal ones the first few and a count."""
     pairs = list(zip(run.layers, run.subject.layers, strict=True))
-    rows: list[tuple[str, str, Text, Text]] = []
+    rows: list[tuple[str, str, str, str]] = []
     left = []
     for verdict in VERDICTS:
         same = [pair for pair in pairs if pair[0].verdict == verdict]
@@ -35,19 +36,32 @@ def layer_table(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Gro
             rows.append((judged.layer, verdict, mean, variance))
         if len(same) > len(shown):
             left.append(f"{len(same) - len(shown):,} {verdict}")
-    table = Table.grid(padding=(0, 2, 0, 0))
-    for _ in range(4):
-        table.add_column(no_wrap=True)
-    heads = ("layer", "", "moving mean (rms)", "moving variance (average)")
-    table.add_row(*(Text(head, "dim") for head in heads))
-    columns = zip(*(row[1:] for row in [heads, *rows]), strict=True)
-    taken = sum(max(len(cell) for cell in column) + 2 for column in columns)
-    names = _names(run, max(view.width - taken - 2, NARROWEST_NAME), view)
+    heads = ("", "moving mean (rms)", "moving variance (average)")
+    columns = zip(heads, *(row[1:] for row in rows), strict=True)
+    widths = [max(map(cell_len, column)) for column in columns]
+    room = max(view.width - sum(widths) - GAP * len(widths) - INDENT, NARROWEST_NAME)
+    names = _names(run, room, view)
+    widths.insert(0, max(cell_len(name) for name in ("layer", *(names[row[0]] for row in rows))))
+    table = Text(no_wrap=True)
+    _append(table, ("layer", *heads), widths, "dim", "dim")
     for layer_name, verdict, mean, variance in rows:
-        table.add_row(
-            Text(names[layer_name]), Text(verdict, styles.get(verdict, "")), mean, variance
-        )
-    return Group(table, Text(f"and {', '.join(left)}", "dim")) if left else Group(table)
+        cells = (names[layer_name], verdict, mean, variance)
+        _append(table, cells, widths, "", styles.get(verdict, ""))
+    if left:
+        table.append(f"and {', '.join(left)}", "dim")
+    table.rstrip()
+    return table
+
+
+def _append(
+    table: Text, cells: Iterable[str], widths: list[int], style: str, verdict_style: str
+) -> None:
+    """Adds a row; a rich.Table of thousands of rows takes seconds."""
+    name, verdict, *rest = map(set_cell_size, cells, widths)
+    gap = " " * GAP
+    table.append(name + gap, style)
+    table.append(verdict, verdict_style)
+    table.append(gap + gap.join(rest) + "\n", style)
 
 
 def _names(run: RunDiagnosis, width: int, view: View) -> dict[str, str]:
@@ -70,12 +84,12 @@ def _shared(parts: list[list[str]]) -> int:
     return sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
 
 
-def _trajectory(series: HistogramSeries | None, measure: Measure, view: View) -> Text:
+def _trajectory(series: HistogramSeries | None, measure: Measure, view: View) -> str:
     if series is None or not len(series.steps):
-        return Text("not logged", "dim")
+        return "not logged"
     values = measure(series)
     curve = sparkline(series.steps, values, 8 if view.width < 100 else 20, view.unicode)
     ends = f"{values[0]:.3g}"
     if len(values) > 1:
         ends += f" {'→' if view.unicode else '>'} {values[-1]:.3g}"
-    return Text(f"{curve} {ends}")
+    return f"{curve} {ends}"
