@@ -3,7 +3,8 @@
 import dataclasses
 import enum
 import functools
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 
 from bn_tb.baseline import KnownFinding, known
 from bn_tb.diagnosis import Finding, RunDiagnosis
@@ -127,9 +128,14 @@ class Report:
         )
 
     @functools.cached_property
-    def logdirs(self) -> frozenset[str]:
-        """The logdirs of all runs."""
-        return frozenset(run.subject.run.logdir for run in self.runs)
+    def places(self) -> Mapping[str, str]:
+        """The logdirs of all runs, each with its path below the folder that holds them all."""
+        logdirs = {run.subject.run.logdir for run in self.runs}
+        try:
+            shared = os.path.commonpath(logdirs)
+        except ValueError:  # of one drive or kind they are not
+            return {logdir: logdir for logdir in logdirs}
+        return {logdir: os.path.relpath(logdir, shared or ".") for logdir in logdirs}
 
     @functools.cached_property
     def _fingerprints(self) -> frozenset[str]:

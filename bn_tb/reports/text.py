@@ -1,5 +1,6 @@
 """The report for a terminal: what is wrong first, the proof after it, then what to change."""
 
+import dataclasses
 import io
 from collections.abc import Iterator
 
@@ -40,6 +41,14 @@ VERDICT_STYLE = {
 SEVERITY_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 
 
+@dataclasses.dataclass
+class _Told:
+    """What stands further up in the report: fixes with code and run, and codes."""
+
+    fixes: dict[str, tuple[str, str]]
+    codes: set[str]
+
+
 def render(report: Report, view: View) -> str:
     """Returns the report for a terminal of `view.width` columns."""
     console = Console(
@@ -69,7 +78,7 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
         yield Text()
         yield _run_table(report, runs, view)
     shown = runs if view.verbose or len(runs) == 1 else _telling(runs)
-    told: dict[tuple[str, str], str] = {}
+    told = _Told({}, set())
     for run in shown:
         if len(runs) > 1:
             yield Text()
@@ -115,9 +124,7 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     return Group(table, Text(f"and {wording.verdict_counts(left)}: see them with --verbose", "dim"))
 
 
-def _run(
-    report: Report, run: RunDiagnosis, view: View, told: dict[tuple[str, str], str]
-) -> Iterator[RenderableType]:
+def _run(report: Report, run: RunDiagnosis, view: View, told: _Told) -> Iterator[RenderableType]:
     name = wording.run_name(report, run)
     title = Text.assemble(
         (run.verdict.upper(), VERDICT_STYLE.get(run.verdict, "bold")), "  ", (name, "bold")
@@ -137,9 +144,7 @@ def _run(
             continue
         yield Text()
         yield _indented(_headline(report, finding, suppressed), 2)
-        key = (finding.code, finding.fix)
-        yield from _finding(finding, view, told.get(key, ""))
-        told.setdefault(key, name)
+        yield from _finding(finding, name, view, told)
 
 
 def _file_problems(run: RunDiagnosis) -> Iterator[str]:
@@ -164,7 +169,7 @@ def _headline(report: Report, finding: Finding, suppressed: str) -> Text:
     return line
 
 
-def _finding(finding: Finding, view: View, told_in: str) -> Iterator[RenderableType]:
+def _finding(finding: Finding, run_name: str, view: View, told: _Told) -> Iterator[RenderableType]:
     yield _indented(Text(one_line(finding.message)), 4)
     if finding.layers and (view.verbose or finding.layers[0] not in finding.message):
         most = len(finding.layers) if view.verbose else NAMED_LAYERS
@@ -173,11 +178,15 @@ def _finding(finding: Finding, view: View, told_in: str) -> Iterator[RenderableT
         yield _labelled("Proof", _list(finding.evidence))
     if finding.causes:
         yield _labelled("Causes", Text(wording.causes(finding)))
-    if told_in and not view.verbose:
-        yield _labelled("Fix", Text(f"as in {told_in}"))
+    code, where = told.fixes.get(finding.fix, ("", ""))
+    if code and not view.verbose:
+        place = "" if where == run_name else f" in {where}"
+        yield _labelled("Fix", Text(f"as for {code}{place}"))
     else:
         yield from _fix(finding.fix, view)
-    if not told_in:
+        told.fixes[finding.fix] = (finding.code, run_name)
+    if finding.code not in told.codes:
+        told.codes.add(finding.code)
         yield _labelled("More", Text(f"bn_tb.analyze --explain={finding.code}"))
 
 

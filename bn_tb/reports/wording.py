@@ -1,5 +1,6 @@
 """The same sentences in every format that people read: names, counts, verdicts in words."""
 
+import posixpath
 from collections.abc import Iterable, Sequence
 
 from bn_tb.diagnosis import VERDICTS, Finding, RunDiagnosis
@@ -46,13 +47,11 @@ def worst_first(runs: Iterable[RunDiagnosis]) -> list[RunDiagnosis]:
 
 
 def run_name(report: Report, diagnosis: RunDiagnosis) -> str:
-    """Returns a run's name; with its logdir where that is needed to tell runs apart."""
+    """Returns a run's name; of several logdirs, with what tells its logdir from the others."""
     run = diagnosis.subject.run
-    if run.name == ".":
+    if run.name == "." and len(report.places) == 1:
         return one_line(run.logdir)
-    if len(report.logdirs) == 1:
-        return one_line(run.name)
-    return one_line(f"{run.logdir.rstrip('/')}/{run.name}")
+    return one_line(posixpath.normpath(posixpath.join(report.places[run.logdir], run.name)))
 
 
 def extent(diagnosis: RunDiagnosis) -> str:
