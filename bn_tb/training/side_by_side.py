@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bn_tb.training import loop
+from bn_tb.training.data import Mnist
 from bn_tb.training.model import Model, Placeholders, build_model, placeholders
 from bn_tb.training.tf1 import tf
 
@@ -35,6 +36,10 @@ class Race:
     session: Any
     inputs: Placeholders
     models: Sequence[tuple[Model, loop.Writers]]
+
+
+Probe = Callable[[Race, int], None]
+"""Called with the open session and the step, before training and after each epoch."""
 
 
 @contextlib.contextmanager
@@ -74,3 +79,23 @@ def race(contestants: Sequence[Contestant], folder: pathlib.Path, seed: int) -> 
             for m in models
         ]
         yield Race(session, inputs, list(zip(models, writers, strict=True)))
+
+
+def train(
+    contestants: Sequence[Contestant],
+    folder: pathlib.Path,
+    mnist: Mnist,
+    schedule: loop.Schedule,
+    probe: Probe | None = None,
+) -> Iterator[list[loop.Epoch] | None]:
+    """Trains all; yields None after each step, and one `Epoch` a model after each epoch's last."""
+    with race(contestants, folder, schedule.seed) as opened:
+        if probe:
+            probe(opened, 0)
+        step = 0
+        for epochs in loop.train(opened.session, opened.inputs, opened.models, mnist, schedule):
+            if epochs:
+                step += schedule.steps_per_epoch
+                if probe:
+                    probe(opened, step)
+            yield epochs

@@ -1,16 +1,12 @@
 """Models trained side by side from one seed: their event files, and a table of their epochs."""
 
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from bn_tb.training import loop, side_by_side
 from bn_tb.training.data import Mnist
 from bn_tb.training.study import command
 from bn_tb.training.study.cell import Row
-
-Probe = Callable[[Any, int], None]
-"""Called with the open `side_by_side.Race` and the step: before training and after each epoch."""
 
 
 def train(
@@ -18,7 +14,7 @@ def train(
     contestants: Sequence[side_by_side.Contestant],
     settings: Mapping[str, int],
     mnist: Mnist,
-    probe: Probe | None = None,
+    probe: side_by_side.Probe | None = None,
 ) -> Iterator[Row]:
     """Trains, prints one line a model and epoch, and yields it as a row of the table.
 
@@ -27,26 +23,21 @@ def train(
       contestants: The models.
       settings: `seed`, `epochs`, `steps_per_epoch`, `batch_size`.
       mnist: Images.
-      probe: See `Probe`.
+      probe: See `side_by_side.Probe`.
     """
     count, steps = settings["epochs"], settings["steps_per_epoch"]
     schedule = loop.Schedule(count, steps, settings["batch_size"], 1, settings["seed"])
-    with side_by_side.race(contestants, folder, schedule.seed) as race:
-        if probe:
-            probe(race, 0)
-        results = loop.train(race.session, race.inputs, race.models, mnist, schedule)
-        for epoch, scores in command.epochs(folder.name, results, count * steps):
-            if probe:
-                probe(race, epoch * steps)
-            for contestant, score in zip(contestants, scores, strict=True):
-                print(f"{contestant.name:12} {command.epoch_line(epoch, count, score)}", flush=True)
-                yield {
-                    "seed": schedule.seed,
-                    "model": contestant.name,
-                    "epoch": epoch,
-                    "step": epoch * steps,
-                    "train_accuracy": score.train.accuracy,
-                    "train_loss": score.train.loss,
-                    "test_accuracy": score.test.accuracy,
-                    "test_loss": score.test.loss,
-                }
+    results = side_by_side.train(contestants, folder, mnist, schedule, probe)
+    for epoch, scores in command.epochs(folder.name, results, count * steps):
+        for contestant, score in zip(contestants, scores, strict=True):
+            print(f"{contestant.name:12} {command.epoch_line(epoch, count, score)}", flush=True)
+            yield {
+                "seed": schedule.seed,
+                "model": contestant.name,
+                "epoch": epoch,
+                "step": epoch * steps,
+                "train_accuracy": score.train.accuracy,
+                "train_loss": score.train.loss,
+                "test_accuracy": score.test.accuracy,
+                "test_loss": score.test.loss,
+            }
