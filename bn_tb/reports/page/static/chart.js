@@ -146,10 +146,17 @@ function axes(x, y, width, format, log) {
     ]),
     svg('line', { class: 'axis', x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }),
     svg('text', { x: MARGIN.left - 8, y: bottom + 16, 'text-anchor': 'end' }, 'step'),
-    x.ticks(Math.max(2, Math.floor(width / 110)), true).map((tick) => [
+    stepTicks(x, width).map((tick) => [
       svg('line', { class: 'axis', x1: x.at(tick), x2: x.at(tick), y1: bottom, y2: bottom + 4 }),
       svg('text', { x: x.at(tick), y: bottom + 16, 'text-anchor': 'middle' }, step(tick)),
     ]));
+}
+
+/** Round steps, and the first one where it has room. */
+function stepTicks(x, width) {
+  const [first] = x.domain;
+  const ticks = x.ticks(Math.max(2, Math.floor(width / 110)), true);
+  return ticks.length && x.at(ticks[0]) - x.at(first) > 50 ? [first, ...ticks] : ticks;
 }
 
 function superscript(number) {

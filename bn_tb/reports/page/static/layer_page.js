@@ -21,8 +21,8 @@ export function layerPage(run, layer, { runLink, links, cursor }) {
     html('section', { class: 'section charts' },
       layer.statistics.map((statistic) => statisticChart(statistic, judged, domain, cursor)),
       layer.share ? shareChart(layer.share, judged, domain, cursor) : null,
-      metricCharts(run, cursor, domain)),
-    wiringSection(layer.wiring),
+      metricCharts(run, cursor, domain).slice(0, 1)),
+    wiringSection(layer.wiring, layer.layer),
     logged.length ? html('p', { class: 'muted small' }, pointsLine(logged)) : null,
   ];
 }
@@ -36,8 +36,8 @@ function layerHeader(run, judged, { runLink, links }) {
     back,
     html('div', { class: 'title-line' }, html('h2', { tabindex: -1 }, judged.layer), badge(judged.verdict),
       links.length ? html('span', { class: 'exports' }, links) : null),
-    findings.map((finding) => html('p', { class: 'headline' },
-      html('span', { class: 'severity', 'data-severity': finding.severity }, finding.code), ` ${finding.message}`)),
+    findings.map((finding) => html('p', { class: 'layer-finding' },
+      html('b', { class: 'severity', 'data-severity': finding.severity }, `${finding.code} ${finding.name}`), ` ${finding.message}`)),
     facts(judged));
 }
 
@@ -45,11 +45,18 @@ function facts(judged) {
   const left = judged.initial_weight;
   const entries = [
     ['Initial value left', left === null ? 'unknown' : share(left)],
-    ['Trusted from', judged.trusted_from !== null ? `step ${step(judged.trusted_from)}` : left > 0.05 ? 'not yet' : 'unknown'],
+    ['Trusted from', trustedFrom(judged)],
     ['Momentum', judged.momentum === null ? 'unknown' : `${value(judged.momentum)} (${momentumSource(judged.momentum_source)})`],
     ['Last change', judged.last_change_step === null ? 'never' : `step ${step(judged.last_change_step)}`],
   ];
   return html('dl', { class: 'facts' }, entries.map(([name, text]) => html('div', {}, html('dt', {}, name), html('dd', {}, text))));
+}
+
+function trustedFrom(judged) {
+  if (judged.verdict === 'stale') return 'never';
+  const { trusted_from: from, last_step: last } = judged;
+  if (from === null) return 'unknown';
+  return `step ${step(from)}${from > last ? `, after the end at ${step(last)}` : ''}`;
 }
 
 function momentumSource(name) {
@@ -125,9 +132,9 @@ function shareChart(data, judged, domain, cursor) {
   }, cursor);
 }
 
-function wiringSection(wiring) {
+function wiringSection(wiring, layer) {
   return html('section', { class: 'section' }, html('h3', {}, 'Wiring in the graph'),
-    wiring ? wiringPicture(wiring)
+    wiring ? wiringPicture(wiring, layer)
       : html('p', { class: 'muted' }, 'No graph of this layer was logged, so its wiring cannot be shown.'));
 }
 

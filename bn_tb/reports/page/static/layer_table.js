@@ -21,7 +21,7 @@ function numbers(of) {
 }
 
 function trustedFrom(layer) {
-  return layer.trusted_from ?? (layer.initial_weight > 0.05 ? Infinity : null);
+  return layer.verdict === 'stale' ? Infinity : layer.trusted_from;
 }
 
 /** Returns the table with its filter; `layerLink` makes the link that opens a layer. */
@@ -96,6 +96,6 @@ function meter(left) {
 }
 
 function trusted(layer) {
-  if (layer.trusted_from !== null) return `step ${step(layer.trusted_from)}`;
-  return layer.initial_weight > 0.05 ? 'not yet' : '–';
+  if (layer.verdict === 'stale') return 'never';
+  return layer.trusted_from === null ? '–' : `step ${step(layer.trusted_from)}`;
 }

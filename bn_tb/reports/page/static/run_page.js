@@ -12,14 +12,14 @@ export function runPage(run, { layerLink, manual, exports, cursor }) {
   return [
     runHeader(run, exports),
     section('Findings', run.findings.map((finding) => findingCard(finding, run.layers, { layerLink, manual }))),
-    section('Training and evaluation', metricCharts(run, cursor)),
+    section('Training and evaluation', metricCharts(run, cursor), 'charts'),
     run.layers.length ? section(`Layers (${run.layers.length})`, [layerTable(run.layers, layerLink)]) : null,
     files(run.files),
   ];
 }
 
-function section(title, children) {
-  return children.length ? html('section', { class: 'section' }, html('h3', {}, title), children) : null;
+function section(title, children, layout = null) {
+  return children.length ? html('section', { class: 'section' }, html('h3', {}, title), html('div', { class: layout }, children)) : null;
 }
 
 function runHeader(run, exports) {

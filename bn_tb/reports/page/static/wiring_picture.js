@@ -10,11 +10,11 @@ const MIDDLE = 96; // the train op stands between the two update ops
 const LETTERS = 27; // of a name that fit into a box
 
 /** Returns the picture of a layer's wiring with its caption. */
-export function wiringPicture(wiring) {
+export function wiringPicture(wiring, layer) {
   const drawing = svg('svg', {
     class: 'wiring', viewBox: `0 0 ${COLUMN[2] + WIDTH + 4} ${ROWS[1] + HEIGHT + 4}`, role: 'img',
     'aria-label': wiring.caption,
-  }, arrowHeads(), wiring.rows.map((row, i) => statisticRow(row, ROWS[i])), trainPart(wiring));
+  }, arrowHeads(), wiring.rows.map((row, i) => statisticRow(row, ROWS[i], layer)), trainPart(wiring));
   return html('figure', { class: 'wiring-figure' },
     html('figcaption', {}, wiring.caption), html('div', { class: 'scroll-x' }, drawing));
 }
@@ -26,14 +26,14 @@ function arrowHeads() {
 }
 
 /** Batch statistic, update op, moving variable. */
-function statisticRow(row, y) {
+function statisticRow(row, y, layer) {
   const update = row.updates[0];
   const more = row.updates.length > 1 ? ` (one of ${row.updates.length})` : '';
   return svg('g', {},
     box(COLUMN[0], y, 'training batch', row.role === 'moving_mean' ? 'batch mean' : 'batch variance', 'batch'),
-    update ? box(COLUMN[1], y, `update op${more}`, update.name, update.wiring === 'train' ? 'update' : 'idle')
+    update ? box(COLUMN[1], y, `update op${more}`, update.name, update.wiring === 'train' ? 'update' : 'idle', layer)
       : box(COLUMN[1], y, 'update op', 'none in this graph', 'idle'),
-    box(COLUMN[2], y, 'evaluation uses', row.variable || row.role, 'variable'),
+    box(COLUMN[2], y, 'evaluation uses', row.variable || row.role, 'variable', layer),
     update ? [flow(COLUMN[0], y), flow(COLUMN[1], y)] : null);
 }
 
@@ -75,15 +75,18 @@ function label(kind, x, y, words) {
   return svg('text', { class: `edge-label ${kind}`, x, y: y + 4 }, words);
 }
 
-function box(x, y, role, name, kind) {
+function box(x, y, role, name, kind, layer = '') {
   return svg('g', { class: `box ${kind}` },
     svg('title', {}, name),
     svg('rect', { x, y, width: WIDTH, height: HEIGHT, rx: 6 }),
     svg('text', { class: 'box-role', x: x + 12, y: y + 17 }, role),
-    svg('text', { class: 'box-name', x: x + 12, y: y + 34 }, shortName(name)));
+    svg('text', { class: 'box-name', x: x + 12, y: y + 34 }, shortName(name, layer)));
 }
 
-/** Names differ at both ends; the middle goes. */
-function shortName(name) {
-  return name.length <= LETTERS ? name : `${name.slice(0, 8)}…${name.slice(9 - LETTERS)}`;
+/** A name inside its layer, whose name stands above; its end goes. Other names lose their middle. */
+function shortName(name, layer) {
+  const inside = layer && name.startsWith(`${layer}/`);
+  const text = inside ? name.slice(layer.length + 1) : name;
+  if (text.length <= LETTERS) return text;
+  return inside ? `${text.slice(0, LETTERS - 1)}…` : `${text.slice(0, 8)}…${text.slice(9 - LETTERS)}`;
 }
