@@ -10,6 +10,7 @@ from bn_tb.events.experiment import experiment_of
 from bn_tb.events.logdir import FoundRun, find_runs
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.run import Run
+from bn_tb.tags import TagPatterns
 
 Experiment = tuple[str, str]
 """Logdir, and name of the experiment in it."""
@@ -75,9 +76,10 @@ class LocalFiles:
 
     notice = ""
 
-    def __init__(self, sources: Sequence[Folder]) -> None:
-        """Takes folders that need not exist yet."""
+    def __init__(self, sources: Sequence[Folder], patterns: TagPatterns = TagPatterns()) -> None:
+        """Takes folders that need not exist yet, and the tag names that the user taught."""
         self._folders = sources
+        self._patterns = patterns
         self._readers: dict[tuple[str, str], RunReader] = {}
 
     def find(self) -> Mapping[Experiment, Sequence[FoundRun]]:
@@ -98,7 +100,7 @@ class LocalFiles:
     def _read(self, run: FoundRun, max_points: int) -> Run:
         key = (run.logdir, run.name)
         if key not in self._readers:
-            self._readers[key] = RunReader(run.name, run.logdir, max_points=max_points)
+            self._readers[key] = RunReader(run.name, run.logdir, self._patterns, max_points)
         reader = self._readers[key]
         reader.read(run.paths)
         return reader.run()

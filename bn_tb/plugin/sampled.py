@@ -19,7 +19,7 @@ from bn_tb.events.experiment import experiment_of
 from bn_tb.events.logdir import FoundRun, read_logdir
 from bn_tb.plugin.logs import Experiment
 from bn_tb.run import Run
-from bn_tb.tags import parse_tag
+from bn_tb.tags import TagPatterns, parse_tag
 
 ALL = 1_000_000  # points; the data layer holds fewer
 GRAPHS = "graphs"
@@ -34,8 +34,11 @@ class DataLayer:
         " without the first steps. TensorBoard keeps all with --samples_per_plugin=histograms=0."
     )
 
-    def __init__(self, data: provider.DataProvider, logdir: str) -> None:
-        """Takes TensorBoard's data provider and the name of what it reads."""
+    def __init__(
+        self, data: provider.DataProvider, logdir: str, patterns: TagPatterns = TagPatterns()
+    ) -> None:
+        """Takes TensorBoard's data provider, the name of what it reads, and taught tag names."""
+        self._patterns = patterns
         self._data = data
         self._logdir = logdir
 
@@ -83,12 +86,12 @@ class DataLayer:
             for event in self._events(found.name):
                 writer.add_event(event)
             writer.close()
-            (run,) = read_logdir(folder)
+            (run,) = read_logdir(folder, self._patterns)
         return dataclasses.replace(run, name=found.name, logdir=self._logdir, files=())
 
     def _events(self, run: str) -> Iterator[event_pb2.Event]:
         yield from self._graphs(run)
-        wanted = [tag for tag in self._tensors().get(run, {}) if parse_tag(tag)]
+        wanted = [tag for tag in self._tensors().get(run, {}) if parse_tag(tag, self._patterns)]
         histograms = self._data.read_tensors(
             context.RequestContext(),
             experiment_id="",

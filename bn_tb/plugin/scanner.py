@@ -9,7 +9,7 @@ from typing import Any
 
 from tensorboard.util import tb_logging
 
-from bn_tb.diagnosis import RunDiagnosis, diagnose
+from bn_tb.diagnosis import Options, RunDiagnosis, diagnose
 from bn_tb.errors import BnTbError
 from bn_tb.events.logdir import FoundRun
 from bn_tb.plugin.logs import Experiment, Source
@@ -43,9 +43,21 @@ class _Judged:
 class Scanner:
     """The judged runs of a source; every method may be called from any thread."""
 
-    def __init__(self, source: Source, now: Callable[[], float] = time.monotonic) -> None:
-        """Prepares; nothing is read before the first question."""
+    def __init__(
+        self,
+        source: Source,
+        options: Options = Options(),
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepares; nothing is read before the first question.
+
+        Args:
+          source: Where runs come from.
+          options: For `diagnose`.
+          now: Returns seconds.
+        """
         self.source = source
+        self._options = options
         self._now = now
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -176,7 +188,9 @@ class Scanner:
             self._condition.notify_all()
 
     def _judge(self, found: Sequence[FoundRun]) -> _Judged:
-        judged = {one.subject.run.name: one for one in diagnose(self.source.read(found))}
+        judged = {
+            one.subject.run.name: one for one in diagnose(self.source.read(found), self._options)
+        }
         rows = {name: payload.overview(one) for name, one in judged.items()}
         return _Judged(found, rows, judged)
 
