@@ -20,6 +20,8 @@ BoolArray = npt.NDArray[np.bool_]
 PADDING = 64
 """Bytes that a Buffer needs behind its last message: loads are wider than what they look for."""
 
+_U64 = np.arange(64, dtype=np.uint64)  # numpy has no cheap unsigned scalars
+_SEVEN_BITS, _OCTET = np.uint64(127), np.uint64(255)
 _FAR = 1 << 48  # a position behind every file: what ends there is cut off
 _FEW = 12  # messages; below, a plain loop is faster than numpy's overhead per call
 
@@ -42,34 +44,44 @@ class Buffer:
 
     def doubles(self, at: IntArray) -> FloatArray:
         """Returns the double at each offset; 0, the default of proto3, where it is negative."""
-        values = self._words[np.maximum(at, 0)].view("<f8")
-        return np.where(at < 0, 0.0, values)
+        return self._or_zero(at, self._words[at].view("<f8"))
 
     def floats(self, at: IntArray) -> FloatArray:
         """Returns the float at each offset, widened; 0 where the offset is negative."""
-        values = self._words[np.maximum(at, 0)].view("<f4")[::2].astype(np.float64)
-        return np.where(at < 0, 0.0, values)
+        return self._or_zero(at, self._words[at].view("<f4")[::2].astype(np.float64))
+
+    def _or_zero(self, at: IntArray, values: FloatArray) -> FloatArray:
+        values[at < 0] = 0.0
+        return values
 
     def rows(self, at: IntArray, count: int, dtype: str) -> npt.NDArray[Any]:
         """Returns `count` little-endian numbers at each offset, `[N, count]`."""
         size = count * np.dtype(dtype).itemsize
         return self._items(size)[at].view(dtype).reshape(len(at), count)
 
-    def varints(self, at: IntArray) -> tuple[UIntArray, IntArray]:
-        """Returns the varint at each offset and its size; a size of `_FAR` where it never ends."""
-        word = self.words(at)
-        number, size = word & np.uint64(127), np.ones(len(at), np.int64)
-        more = (word & np.uint64(128)) != 0
+    def varints(
+        self, at: IntArray, word: UIntArray | None = None, valid: int = 8
+    ) -> tuple[UIntArray, IntArray]:
+        """Returns the varint at each offset and its size; a size of `_FAR` where it never ends.
+
+        Args:
+          at: Offsets, int64 `[N]`.
+          word: The bytes there if they are loaded already, uint64 `[N]`.
+          valid: How many of its bytes are loaded.
+        """
+        word = self.words(at) if word is None else word
+        number, more = word & _SEVEN_BITS, word >> _U64[7] & _U64[1]
+        size, first = more.view(np.int64) + 1, 0
         for byte in range(1, wire.MAX_VARINT_BYTES):
-            if not more.any():
+            if not np.count_nonzero(more):
                 return number, size
-            if byte == 8:
-                word = self.words(at + 8)
-            octet = word >> np.uint64(8 * (byte % 8)) & np.uint64(255)
-            number |= np.where(more, (octet & np.uint64(127)) << np.uint64(7 * byte), np.uint64(0))
-            size += more
-            more &= octet > 127
-        size[more] = _FAR
+            if byte == valid:
+                word, first = self.words(at + byte), byte
+            octet = word >> _U64[8 * (byte - first)]
+            number |= (octet & _SEVEN_BITS) * more << _U64[7 * byte]
+            more &= octet >> _U64[7]
+            size += more.view(np.int64)
+        size[more > 0] = _FAR
         return number, size
 
 
@@ -86,7 +98,7 @@ class Fields:
 
     def add(self, key: UIntArray, message: IntArray, at: IntArray, size: UIntArray) -> None:
         """Takes one round: key, message, position and size (or number) of one field each."""
-        if (key == key[0]).all():
+        if _alike(key):
             if (found := self._found.get(int(key[0]))) is not None:
                 found.append((message, at, size))
             return
@@ -109,16 +121,20 @@ class Fields:
 
     def last(self, key: int) -> tuple[IntArray, IntArray]:
         """Returns position (else -1) and size or number (else 0) of each last such field."""
+        rounds = self._found[key]
+        if len(rounds) == 1 and len(rounds[0][0]) == len(self.bad):
+            return rounds[0][1], rounds[0][2].view(np.int64)
         where = np.full(len(self.bad), -1, np.int64)
         sizes = np.zeros(len(self.bad), np.int64)
-        for message, at, size in self._found[key]:
+        for message, at, size in rounds:
             where[message], sizes[message] = at, size.view(np.int64)
         return where, sizes
 
     def repeated(self, key: int) -> BoolArray:
         """Returns which messages hold the field more than once, bool `[N]`."""
-        message = self.each(key)[0]
-        again: BoolArray = np.bincount(message, minlength=len(self.bad)) > 1
+        if len(self._found[key]) < 2:
+            return np.zeros(len(self.bad), bool)
+        again: BoolArray = np.bincount(self.each(key)[0], minlength=len(self.bad)) > 1
         return again
 
 
@@ -140,10 +156,9 @@ def find_fields(
     for _ in range(max_fields):
         if len(message) < _FEW:
             break
-        key, key_size = buffer.varints(at)
-        body, size, after = _skip(buffer, key, at + key_size)
+        key, body, size, after = _next_field(buffer, at)
         cut = after > end
-        if cut.any():
+        if np.count_nonzero(cut):
             found.bad[message[cut]] = True
             fine = ~cut
             key, message, end = key[fine], message[fine], end[fine]
@@ -152,7 +167,7 @@ def find_fields(
                 break
         found.add(key, message, body, size)
         going = after < end
-        if going.all():
+        if np.count_nonzero(going) == len(going):
             at = after
         else:
             message, at, end = message[going], after[going], end[going]
@@ -161,34 +176,42 @@ def find_fields(
     return found
 
 
-def _skip(buffer: Buffer, key: UIntArray, body: IntArray) -> tuple[IntArray, UIntArray, IntArray]:
-    """Returns position and size (or number) of each field's content, and the next position."""
-    wire_type = (key & np.uint64(7)).astype(np.int64)
-    if (wire_type == wire_type[0]).all():
-        return _skip_alike(buffer, int(wire_type[0]), body)
-    at, after = body.copy(), np.empty_like(body)
-    size = np.empty(len(body), np.uint64)
-    for one in np.unique(wire_type):
+def _alike(numbers: UIntArray) -> bool:
+    return not np.count_nonzero(numbers != numbers[0])
+
+
+def _next_field(buffer: Buffer, at: IntArray) -> tuple[UIntArray, IntArray, UIntArray, IntArray]:
+    """Returns key, position and size (or number) of the field at each offset, and what follows."""
+    word = buffer.words(at)
+    key = word & _OCTET
+    if _alike(key) and key[0] < 128:
+        return key, *_content(buffer, int(key[0]) & 7, at + 1, word >> _U64[8])
+    key, key_size = buffer.varints(at, word)
+    start = np.minimum(at + key_size, len(buffer.data) - PADDING)  # a cut key may point anywhere
+    word, wire_type = buffer.words(start), key & _U64[7]
+    body, after = np.empty_like(at), np.empty_like(at)
+    size = np.empty(len(at), np.uint64)
+    for one in np.unique(wire_type).tolist():
         which = np.flatnonzero(wire_type == one)
-        at[which], size[which], after[which] = _skip_alike(buffer, int(one), body[which])
-    return at, size, after
+        body[which], size[which], after[which] = _content(buffer, one, start[which], word[which])
+    return key, body, size, after
 
 
-def _skip_alike(
-    buffer: Buffer, wire_type: int, body: IntArray
+def _content(
+    buffer: Buffer, wire_type: int, start: IntArray, word: UIntArray
 ) -> tuple[IntArray, UIntArray, IntArray]:
-    body = np.minimum(body, len(buffer.data) - PADDING)  # a cut key may point anywhere
+    """Like `_next_field` behind the keys, for fields of one wire type; `word` is what is there."""
     if wire_type in (wire.FIXED64, wire.FIXED32):
-        size = 8 if wire_type == wire.FIXED64 else 4
-        return body, np.full(len(body), size, np.uint64), body + size
-    if wire_type in (wire.VARINT, wire.BYTES):
-        number, number_size = buffer.varints(body)
-        after = body + number_size
-        if wire_type == wire.VARINT:
-            return body, number, after
-        length = np.minimum(number, np.uint64(_FAR)).view(np.int64)
-        return after, number, after + length
-    return body, np.zeros(len(body), np.uint64), np.full(len(body), _FAR)
+        width = 8 if wire_type == wire.FIXED64 else 4
+        return start, np.full(len(start), width, np.uint64), start + width
+    if wire_type not in (wire.VARINT, wire.BYTES):
+        return start, np.zeros(len(start), np.uint64), np.full(len(start), _FAR)
+    number, number_size = buffer.varints(start, word, valid=7)
+    after = start + number_size
+    if wire_type == wire.VARINT:
+        return start, number, after
+    length = np.minimum(number, np.uint64(_FAR)).view(np.int64)
+    return after, number, after + length
 
 
 def _walk_one(

@@ -232,15 +232,15 @@ def _bands(
     if not banded or not buckets:
         return bands
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        upper = np.cumsum(np.maximum(counts, 0), axis=1)
+        counts = np.maximum(counts, 0)
+        upper = np.cumsum(counts, axis=1)
         total = upper[:, -1]
         offset = np.arange(len(left)) * buckets
         for level, share in enumerate(BAND_LEVELS[1:-1], start=1):
             wanted = share * total
-            bucket = np.minimum((upper <= wanted[:, None]).sum(axis=1), buckets - 1)
-            at = offset + bucket
-            below = np.where(bucket > 0, upper.take(at - 1, mode="clip"), 0)
-            part = (wanted - below) / (upper.take(at) - below)
+            at = offset + (upper > wanted[:, None]).argmax(axis=1)
+            count = counts.take(at)
+            part = (wanted - upper.take(at)) / count + 1
             edge = left.take(at)
             bands[:, level] = edge + part * (right.take(at) - edge)
         bands[:, 0], bands[:, -1] = low, high

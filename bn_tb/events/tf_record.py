@@ -132,7 +132,8 @@ def _needs_padding(data: bytes, at: IntArray) -> bool:
 def _good_lengths(buffer: Buffer, at: IntArray, lengths: IntArray) -> int:
     """Returns how many records from the first on have the right checksum of their length."""
     stored = (buffer.words(at + 8) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    distinct, which = np.unique(lengths, return_inverse=True)
+    distinct = np.unique(lengths)
+    which = np.searchsorted(distinct, lengths)
     wanted = np.array([_length_crc(int(length)) for length in distinct], np.uint32)
     wrong = np.flatnonzero(wanted[which] != stored)
     return int(wrong[0]) if len(wrong) else len(at)
