@@ -113,10 +113,16 @@ class Fields:
         if not rounds:
             none = np.zeros(0, np.int64)
             return none, none, none
-        message, at, size = (np.concatenate(column) for column in zip(*rounds, strict=True))
+        columns = [np.concatenate(column) for column in zip(*rounds, strict=True)]
         if len(rounds) > 1:
-            order = np.argsort(message, kind="stable")
-            message, at, size = message[order], at[order], size[order]
+            width = len(rounds[0][0])
+            table = columns[0].reshape(-1, width) if len(columns[0]) % width == 0 else columns[0]
+            if table.ndim == 2 and len(table) == len(rounds) and (table == table[0]).all():
+                columns = [column.reshape(-1, width).T.ravel() for column in columns]
+            else:
+                order = np.argsort(columns[0], kind="stable")
+                columns = [column[order] for column in columns]
+        message, at, size = columns
         return message, at, size.view(np.int64)
 
     def last(self, key: int) -> tuple[IntArray, IntArray]:

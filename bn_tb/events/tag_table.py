@@ -22,7 +22,8 @@ GRAPH_PLUGINS = {
 
 _PLUGIN_DATA, _PLUGIN_NAME = 1, 1  # fields of SummaryMetadata and of its PluginData
 _HASHED_WORDS = 32  # longer tags are hashed by Python
-_SALT = int.from_bytes(os.urandom(8), "little") | 1  # so that nobody can write colliding tags
+_SALT = np.uint64(int.from_bytes(os.urandom(8), "little") | 1)  # nobody can write colliding tags
+_HALF = np.uint64(32)
 _MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
 
 
@@ -110,18 +111,20 @@ class TagTable:
 
 
 def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:
-    hashes = size.astype(np.uint64) * np.uint64(_SALT)
-    which, here, left = np.arange(len(at)), at, size
+    """Returns a salted 64-bit hash of some bytes each, uint64 `[N]`."""
+    hashes = size.astype(np.uint64) * _SALT
+    which, mixed, here, left = np.arange(len(at)), hashes, at, size
     for _ in range(_HASHED_WORDS):
         some = left > 0
-        if not some.all():
-            which, here, left = which[some], here[some], left[some]
-        if not len(which):
-            return hashes
-        word = buffer.words(here) & _MASKS[np.minimum(left, 8)]
-        mixed = (hashes[which] ^ word) * np.uint64(_SALT)
-        hashes[which] = mixed ^ mixed >> np.uint64(32)
+        if np.count_nonzero(some) < len(some):
+            hashes[which] = mixed
+            which, mixed, here, left = which[some], mixed[some], here[some], left[some]
+            if not len(which):
+                return hashes
+        mixed = (mixed ^ buffer.words(here) & _MASKS[np.minimum(left, 8)]) * _SALT
+        mixed ^= mixed >> _HALF
         here, left = here + 8, left - 8
+    hashes[which] = mixed
     for one in which[left > 0].tolist():
         rest = hash(buffer.data[at[one] : at[one] + size[one]])
         hashes[one] ^= np.uint64(rest & 0xFFFFFFFFFFFFFFFF)

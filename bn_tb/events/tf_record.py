@@ -12,6 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from bn_tb.events.fields import PADDING, BoolArray, Buffer
+from bn_tb.events.framing import frame
 from bn_tb.events.masked_crc import checksums, masked_crc, unmasked
 from bn_tb.series import IntArray
 
@@ -74,32 +75,18 @@ def read_window(file: BinaryIO, offset: int, size: int) -> Window:
       size: Size of the file; nothing beyond it is asked for.
     """
     data = _read(file, offset, min(WINDOW_BYTES, size - offset))
-    starts = _frame(data)
-    if not starts and len(data) >= HEADER_BYTES:
+    starts = frame(data)
+    if not len(starts) and len(data) >= HEADER_BYTES:
         length = _LENGTH.unpack_from(data)[0] + HEADER_BYTES + FOOTER_BYTES
         if length <= size - offset and _length_error(data, 0, offset) is None:
             data = _read(file, offset, length)  # one record beyond the window
-            starts = _frame(data)
-    return _checked(data, np.array(starts, np.int64), offset, size)
+            starts = frame(data)
+    return _checked(data, starts, offset, size)
 
 
 def _read(file: BinaryIO, offset: int, count: int) -> bytes:
     file.seek(offset)
     return file.read(count)
-
-
-def _frame(data: bytes) -> list[int]:
-    """Returns where whole records start if the lengths are right, which `_checked` finds out."""
-    starts: list[int] = []
-    add, unpack, size = starts.append, _LENGTH.unpack_from, len(data)
-    at, last = 0, size - HEADER_BYTES - FOOTER_BYTES
-    while at <= last:
-        after = at + unpack(data, at)[0] + (HEADER_BYTES + FOOTER_BYTES)
-        if after > size:
-            break
-        add(at)
-        at = after
-    return starts
 
 
 def _checked(data: bytes, at: IntArray, offset: int, size: int) -> Window:
