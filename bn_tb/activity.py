@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from bn_tb import metrics, trajectory
+from bn_tb import metrics, mixing, trajectory
 from bn_tb.run import Run
 from bn_tb.series import HistogramSeries, IntArray
 from bn_tb.tags import Role, parse_tag
@@ -55,26 +55,34 @@ def activity_of(run: Run, measured: Iterable[metrics.Metric]) -> Activity:
       run: The run.
       measured: Its metrics.
     """
-    shown = (
-        (tag, trajectory.as_shown(series))
+    weights = {
+        tag: change_steps(series)
         for tag, series in run.histograms.items()
-        if series.steps.size > 1 and _is_weight(tag)
-    )
+        if series.steps.size > 1 and _is_weight(tag) and (series.steps != series.steps[0]).any()
+    }
     best = max(
         (metric for metric in measured if metrics.changed(metric.series)),
         key=lambda metric: (metric.phase != "eval", metric.series.steps.size),
         default=None,
     )
     return Activity(
-        weights={tag: change_steps(series) for tag, series in shown if series.steps.size > 1},
+        weights=weights,
         metric_tag=best.tag if best else "",
         metric_steps=_metric_changes(best) if best else _NO_STEPS,
     )
 
 
 def change_steps(series: HistogramSeries) -> IntArray:
-    """Returns the steps at which a series differed from the point before, int64, increasing."""
-    found: IntArray = series.steps[1:][trajectory.changes(series)]
+    """Returns the steps at which a series differed from the point before, int64, increasing.
+
+    Where several layers wrote the tag, those at which any of them did.
+    """
+    shown = trajectory.as_shown(series)
+    sharing = 1 if shown is series else mixing.layers_sharing(series)
+    if sharing > 1:
+        parts = (mixing.part(series, at, sharing) for at in range(sharing))
+        return np.unique(np.concatenate([change_steps(part) for part in parts]))
+    found: IntArray = shown.steps[1:][trajectory.changes(shown)]
     return found
 
 

@@ -20,12 +20,14 @@ class Clock:
       at_zero: Updates made when step 0 was logged; Keras writes the point of epoch 0 after it.
       unit: What a step is: `step` or `epoch`.
       source: How it is known, in words; empty where steps are taken for updates.
+      counted: Whether a logged counter of updates shows it.
     """
 
     updates_per_step: float | None = 1.0
     at_zero: float = 0.0
     unit: str = "step"
     source: str = ""
+    counted: bool = False
 
     def updates(self, step: float) -> float | None:
         """Returns the updates made when `step` was logged, counted from the run's step 0."""
@@ -98,7 +100,7 @@ def _line(tag: str, steps: np.ndarray, counts: np.ndarray) -> Clock | None:
     if steps.size < 2 or not np.isfinite(counts).all() or counts[-1] <= counts[0]:
         return None
     slope = float((counts[-1] - counts[0]) / (steps[-1] - steps[0]))
-    return Clock(slope, float(counts[0] - slope * steps[0]), source=tag)
+    return Clock(slope, float(counts[0] - slope * steps[0]), source=tag, counted=True)
 
 
 def _iterations_per_epoch(runs: Iterable[Run]) -> tuple[float, str] | None:

@@ -315,6 +315,6 @@ def _run_verdict(
 
 def _anything_read(run: Run) -> bool:
     """Returns whether a run holds events, or only files that are fine and empty of them."""
-    if run.scalars or run.histograms or run.graphs or run.all_tags:
+    if run.scalars or run.histograms or run.graphs or run.all_tags or run.sessions:
         return True
-    return any(file.events for file in run.files) or all(file.status == "ok" for file in run.files)
+    return all(file.status == "ok" for file in run.files)

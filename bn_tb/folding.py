@@ -18,7 +18,12 @@ CAUSES = {
 }
 """Codes that explain a finding about the same layers: told inside it, their fix instead of its."""
 
-SAID_BY = {"BN107": ("BN101",), "BN203": ("BN204",), "BN405": ("BN401", "BN404")}
+SAID_BY = {
+    "BN107": ("BN101",),
+    "BN203": ("BN204",),
+    "BN304": ("BN204",),
+    "BN405": ("BN401", "BN404"),
+}
 """Codes that a finding about the same layers makes superfluous."""
 
 

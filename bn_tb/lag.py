@@ -1,16 +1,17 @@
 """How much of the initial values is left in the moving statistics.
 
-After n updates with momentum m (weight of the old value) the initial value has the weight m**n.
-Two facts check that figure where momentum or updates are not what they seem: batch variances are
-not negative, so that a moving variance that began at 1 is at least m**n in every channel (the
-floor), and statistics that began at their initial values stood there at the first logged point.
+After n updates with momentum m (weight of the old value) the initial value has the weight m**n. The
+curves check that figure where momentum or updates are not what they seem, and replace it where they
+are unknown: see `curve`.
 """
 
 import dataclasses
 import math
 from collections.abc import Sequence
 
-from bn_tb import trajectory
+import numpy as np
+
+from bn_tb import curve, trajectory
 from bn_tb.clock import Clock
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.tags import Role
@@ -20,6 +21,10 @@ TRUSTED = 0.05
 
 _ROUNDING = 1e-3
 """Relative rounding of float32 averages over some thousand updates, generously."""
+
+_LEAST_AT_FIRST = 0.2
+"""Smallest variance at a first logged point that may still have begun at 1; less is as likely the
+variance of a pretrained network, of which the curves say nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +40,8 @@ class Lag:
       momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
       from_defaults: Whether the initial values were 0 and 1 (not those of a pretrained network).
       trusted_from: First step whose share is at most `TRUSTED`, or None if unknown.
-      refuted: Why momentum and updates do not explain the curve; empty if they do.
+      refuted: Upper bound of the share, if a variance contradicts momentum and updates; else None.
+      decay: Weight of the old value per logged step, if it comes from the curves; else None.
     """
 
     weight: float | None = None
@@ -46,21 +52,70 @@ class Lag:
     momentum_source: str | None = None
     from_defaults: bool = False
     trusted_from: int | None = None
-    refuted: str = ""
+    refuted: float | None = None
+    decay: float | None = None
 
 
 def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
-    """Returns what is left of the initial values of each layer of a run."""
+    """Returns what is left of the initial values of each layer of a run.
+
+    Layers with one momentum share what their curves say: the momentum of a network is as a rule
+    one number.
+    """
     lags = [_by_momentum(layer, clock) for layer in layers]
-    floor = {
-        key: min(_floor(layer) for layer, lag in zip(layers, lags, strict=True) if _key(lag) == key)
-        for key in {_key(lag) for lag in lags}
-    }
-    return tuple(_checked(lag, floor[_key(lag)]) for lag in lags)
+    groups: dict[float | None, list[int]] = {}
+    for at, lag in enumerate(lags):
+        groups.setdefault(lag.momentum, []).append(at)
+    for members in groups.values():
+        began = {at: found for at in members if (found := _began(layers[at], lags[at], clock))}
+        if began:
+            share = curve.share_of(list(began.values()))
+            for at in members:
+                lags[at] = _with_curve(lags[at], share, began.get(at))
+    return tuple(lags)
 
 
-def _key(lag: Lag) -> tuple[float | None, int | None]:
-    return lag.momentum, lag.start
+def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:
+    """Returns the curves of a moving layer that can have begun at 0 and 1, and where."""
+    series = dict(layer.finite)
+    mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
+    if layer.motion is not Motion.MOVING or (layer.wiring and layer.wiring.zero_debias):
+        return None
+    if mean is None or variance is None or not np.array_equal(mean.steps, variance.steps):
+        return None
+    if lag.start is not None:
+        default = layer.initial(Role.MOVING_VARIANCE, variance) == 1.0
+        return curve.Began(mean, variance, lag.start) if default else None
+    steps = variance.steps
+    interval = float(np.median(np.diff(steps)))
+    if steps[0] > 2 * interval or steps[0] < 0 or variance.minimum[0] < _LEAST_AT_FIRST:
+        return None
+    # The run's step 0, unless that is when the first updates had been made.
+    return curve.Began(mean, variance, -1.0 if steps[0] == 0 else 0.0)
+
+
+def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:
+    """Returns a lag that agrees with the curves of its group."""
+    if lag.weight is not None and lag.updates is not None:
+        if not lag.from_defaults or share.bound >= lag.weight * (1 - _ROUNDING):
+            return lag
+        return dataclasses.replace(lag, weight=share.bound, trusted_from=None, refuted=share.bound)
+    if began is None or lag.weight is not None:
+        return lag
+    if share.bound <= TRUSTED:
+        return dataclasses.replace(lag, weight=share.bound)
+    if share.estimate is None:
+        return lag
+    last = float(began.variance.steps[-1]) - began.start
+    decay = share.estimate ** (1 / last)
+    needed = math.log(TRUSTED) / math.log(decay) if decay < 1 else math.inf
+    return dataclasses.replace(
+        lag,
+        weight=share.estimate,
+        decay=decay,
+        from_defaults=True,
+        trusted_from=math.ceil(began.start + needed) if math.isfinite(needed) else None,
+    )
 
 
 def held_until(layer: BatchNormLayer) -> int | None:
@@ -133,28 +188,3 @@ def _began_at_defaults(layer: BatchNormLayer, momentum: float, clock: Clock) -> 
     if expected < math.log(1.5):
         return bool(left < TRUSTED)
     return bool(size[0] <= 0 or math.log(size[-1] / size[0]) > expected / 2)
-
-
-def _floor(layer: BatchNormLayer) -> float:
-    """Returns the smallest variance that any channel ever had, an upper bound of the share left."""
-    variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
-    if variance is None or layer.motion is not Motion.MOVING:
-        return math.inf
-    if layer.initial(Role.MOVING_VARIANCE, variance) != 1.0 or not variance.minimum.size:
-        return math.inf
-    return float(variance.minimum.min())
-
-
-def _checked(lag: Lag, floor: float) -> Lag:
-    """Returns a lag that the floor does not contradict."""
-    if lag.weight is None or not lag.from_defaults or floor >= lag.weight * (1 - _ROUNDING):
-        return lag
-    return dataclasses.replace(
-        lag,
-        weight=max(floor, 0.0),
-        trusted_from=None,
-        refuted=(
-            f"a channel's moving variance fell to {floor:.3g}, which {lag.updates:.0f} updates "
-            f"with momentum {lag.momentum:g} cannot reach from 1: more updates were made"
-        ),
-    )

@@ -168,6 +168,7 @@ class _Wirings:
                 self._by_end.setdefault(end, set()).add(name)
 
     def find(self, name: str) -> LayerWiring | None:
+        """Returns the layer of this name; several namesakes are all used and none is returned."""
         if not name:
             return None
         candidates = {name} if name in self._layers else self._by_end.get(name, set())
@@ -175,11 +176,11 @@ class _Wirings:
             if end in self._layers:
                 candidates = {end}
                 break
+        candidates = candidates or self._by_end.get(f"{name}_1", set())
+        self._used |= candidates
         if len(candidates) != 1:
             return None
-        (found,) = candidates
-        self._used.add(found)
-        return self._layers[found]
+        return self._layers[next(iter(candidates))]
 
     def unused(self) -> Iterator[LayerWiring]:
         return (wiring for name, wiring in self._layers.items() if name not in self._used)
@@ -261,6 +262,7 @@ def _shown(layer: BatchNormLayer) -> BatchNormLayer:
         layer,
         mean=layer.mean and trajectory.as_shown(layer.mean),
         variance=layer.variance and trajectory.as_shown(layer.variance),
+        weights={tag: trajectory.as_shown(series) for tag, series in layer.weights.items()},
     )
 
 

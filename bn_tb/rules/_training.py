@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from bn_tb.activity import change_steps
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules._rule import Subject
 from bn_tb.rules._words import shortened
@@ -78,9 +79,12 @@ def pulse_of(subject: Subject, layer: BatchNormLayer) -> Pulse | None:
     """
     activity = subject.activity
     network = layer.name.replace("/", ".").partition(".")[0]
-    own = [tag for tag in layer.weights if tag in activity.weights]
-    same = [] if own else [tag for tag in activity.weights if tag.startswith(network)]
-    tags = own or same or list(activity.weights)
+    own = {tag: series for tag, series in layer.weights.items() if series.steps.size > 1}
+    if own:
+        changes = [change_steps(series) for series in own.values()]
+        return Pulse(np.unique(np.concatenate(changes)), f"{shortened(min(own))} changes", True)
+    same = [tag for tag in activity.weights if tag.startswith(network)]
+    tags = same or list(activity.weights)
     if tags:
         return Pulse(activity.weight_steps(tags), f"{shortened(tags[0])} changes", True)
     if activity.metric_tag:

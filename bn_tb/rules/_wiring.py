@@ -25,6 +25,11 @@ def wiring_of(wiring: LayerWiring) -> Wiring | None:
     return next((best for best in _BEST_FIRST if best in found), None)
 
 
+def uncollected(wiring: LayerWiring) -> bool:
+    """Returns whether UPDATE_OPS is known not to hold a layer's updates, as with Keras layers."""
+    return wiring.in_update_ops is False or (wiring.keras and not wiring.in_update_ops)
+
+
 def by_motion(
     layers: Sequence[BatchNormLayer],
 ) -> Iterator[tuple[list[BatchNormLayer], Severity, Confidence, str]]:

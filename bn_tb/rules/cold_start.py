@@ -56,7 +56,7 @@ def _warmed_up(layer: BatchNormLayer, lag: Lag) -> bool:
     """Returns whether the cold start is in this log and over."""
     return (
         lag.from_defaults
-        and not lag.refuted
+        and lag.refuted is None
         and lag.weight is not None
         and lag.weight <= TRUSTED
         and layer.steps is not None
@@ -85,7 +85,7 @@ def _evidence(layers: list[BatchNormLayer], lag: Lag, trusted_from: int, unit: s
             f"evaluations can be trusted."
         ),
         proof=(
-            f"momentum {lag.momentum:g}: {percent(TRUSTED)} are left at {unit} {trusted_from}, "
+            f"{_decay(lag)}: {percent(TRUSTED)} are left at {unit} {trusted_from}, "
             f"{percent(lag.weight or 0.0)} at the last one",
         ),
         fix=(
@@ -95,6 +95,12 @@ def _evidence(layers: list[BatchNormLayer], lag: Lag, trusted_from: int, unit: s
         layers=tuple(layer.name for layer in layers),
         step=trusted_from,
     )
+
+
+def _decay(lag: Lag) -> str:
+    if lag.momentum is None:
+        return f"decay {lag.decay or 0:.4g} per step, from the curves"
+    return f"momentum {lag.momentum:g}"
 
 
 RULE = Rule("BN202", "cold-start", Severity.INFO, check, __doc__ or "", LIMITS)

@@ -10,9 +10,10 @@ carry nothing any more.
 The median channel is below epsilon (from the graph or the Keras configuration, else 1e-3, Keras'
 default, or 1e-5, PyTorch's) at the last point, and was above `factor` = 10 times epsilon before.
 
-The fall must follow a level: the variance kept at least half of its value over a quarter of the run
-before. A moving average that merely forgets its initial 1, on data whose variance is tiny from the
-start, falls by the same factor in each quarter and is left alone.
+The fall must be one of the data: the variance kept at least half of its value over a quarter of the
+run before, or stood above its initial value, 1, which only data can bring about. A moving
+average that merely forgets its initial 1, on data whose variance is tiny from the start, falls by
+the same factor in each quarter and is left alone.
 
 ## Example
     moving_variance  median 0.4 at steps 100 to 500, 2e-4 at step 900, epsilon 1e-3
@@ -33,7 +34,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb.layers import BatchNormLayer, Framework, Motion
+from bn_tb.layers import INITIAL, BatchNormLayer, Framework, Motion
 from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
 from bn_tb.series import MEDIAN
@@ -81,11 +82,12 @@ def _fall(layer: BatchNormLayer, factor: float) -> tuple[str, int] | None:
     quarter = max(level.size // 4, 1)
     before, after = level[:-quarter], level[quarter:]
     kept = (before > factor * epsilon) & (after > before / 2)
+    kept |= (before > 1.1 * INITIAL[Role.MOVING_VARIANCE]) & (factor * epsilon < 1)
     if not kept.any():
         return None
     at = int(np.flatnonzero(level >= epsilon)[-1]) + 1
     line = (
-        f"median {level[int(kept.argmax()) + quarter]:.3g} before, {level[-1]:.3g} at step "
+        f"median {level[int(kept.argmax())]:.3g} before, {level[-1]:.3g} at step "
         f"{variance.steps[-1]}, epsilon {epsilon:g}"
     )
     return line, int(variance.steps[at])

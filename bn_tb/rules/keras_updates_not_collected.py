@@ -7,9 +7,9 @@ Keras layers keep their updates to themselves. The code that is right for `tf.la
 does nothing: see BN101.
 
 ## How it is decided
-As BN401 (nothing that runs the optimizer needs the updates), for layers made by Keras whose update
-ops are not in the `update_ops` collection. `model.fit` wires the updates itself and is seen as
-wired.
+As BN401 (nothing that runs the optimizer needs the updates), for layers whose update ops are not in
+the `update_ops` collection, to which every layer of `tf.layers` adds its own. `model.fit` wires the
+updates itself and is seen as wired.
 
 ## Example
     collection update_ops: empty
@@ -32,7 +32,7 @@ from bn_tb.graph.evidence import Wiring
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules import _fixes
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
-from bn_tb.rules._wiring import by_motion, op_lines, wiring_of
+from bn_tb.rules._wiring import by_motion, op_lines, uncollected, wiring_of
 from bn_tb.rules._words import layers_in_words
 
 
@@ -59,9 +59,9 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 
 def _uncollected(layer: BatchNormLayer) -> bool:
     wiring = layer.wiring
-    if wiring is None or not wiring.keras or wiring.in_update_ops:
+    if wiring is None or wiring_of(wiring) is not Wiring.NONE:
         return False
-    return wiring_of(wiring) is Wiring.NONE
+    return uncollected(wiring)
 
 
 RULE = Rule("BN404", "keras-updates-not-collected", Severity.WARNING, check, __doc__ or "")

@@ -54,7 +54,7 @@ FIX = (
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all such layers."""
     moved = set(subject.activity.moved)
-    found = [layer for layer in subject.layers if moved and _moves_frozen(subject, layer, limits)]
+    found = [layer for layer in subject.layers if moved and _moves_frozen(layer, limits)]
     if not found:
         return
     names = [layer.name for layer in found]
@@ -73,11 +73,11 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     )
 
 
-def _moves_frozen(subject: Subject, layer: BatchNormLayer, limits: Mapping[str, float]) -> bool:
-    own = [
-        subject.activity.weights[tag] for tag in layer.weights if tag in subject.activity.weights
-    ]
-    if layer.motion is not Motion.MOVING or not own or any(steps.size for steps in own):
+def _moves_frozen(layer: BatchNormLayer, limits: Mapping[str, float]) -> bool:
+    own = [series for series in layer.weights.values() if series.steps.size > 1]
+    if layer.motion is not Motion.MOVING or not own:
+        return False
+    if any(trajectory.changes(series).any() for series in own):
         return False
     mean, variance = layer.mean, layer.variance
     if mean is None or variance is None or variance.mean[0] <= 0 or variance.mean[-1] <= 0:

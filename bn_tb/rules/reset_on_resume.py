@@ -100,7 +100,9 @@ def _thrown_back(layer: BatchNormLayer, step: int) -> bool:
     after = int(np.searchsorted(variance.steps, step))
     if not 0 < after < variance.steps.size or not np.array_equal(mean.steps, variance.steps):
         return False
-    size, level = trajectory.rms(mean), np.abs(np.log(np.maximum(variance.mean, 1e-30)))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        extremes = np.log([variance.minimum, variance.maximum])
+    size, level = trajectory.rms(mean), np.abs(extremes).max(0)
     if _weights_restart(layer, int(variance.steps[after])):
         return False
     return bool(

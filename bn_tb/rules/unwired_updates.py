@@ -38,7 +38,7 @@ from bn_tb.graph.evidence import Wiring
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules import _fixes
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
-from bn_tb.rules._wiring import by_motion, op_lines, wiring_of
+from bn_tb.rules._wiring import by_motion, op_lines, uncollected, wiring_of
 from bn_tb.rules._words import layers_in_words
 
 
@@ -63,7 +63,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 
 def _unwired(layer: BatchNormLayer) -> bool:
     wiring = layer.wiring
-    if wiring is None or (wiring.keras and not wiring.in_update_ops):
+    if wiring is None or uncollected(wiring):  # BN404 speaks of these
         return False
     return wiring_of(wiring) is Wiring.NONE
 

@@ -1,0 +1,54 @@
+"""Noise of statistics that are warm: how large it is, and what momentum it betrays."""
+
+import numpy as np
+
+from bn_tb import trajectory
+from bn_tb.series import FloatArray, HistogramSeries
+
+FEWEST = 24
+"""Points needed; the standard error of a correlation is 1 / sqrt(points)."""
+
+_DIFFERENCE = np.sqrt(2 / 3)  # x - (a + b) / 2 of three independent values has variance 3/2
+_MAD = 1.4826  # median absolute deviation to standard deviation, normal distribution
+
+
+def jitter(values: FloatArray) -> float:
+    """Returns the standard deviation of noise around a smooth curve, robust against jumps.
+
+    Args:
+      values: A curve, float64 `[T]`, T >= 3.
+    """
+    bend = values[1:-1] - (values[:-2] + values[2:]) / 2
+    return float(_MAD * _DIFFERENCE * np.median(np.abs(bend)))
+
+
+def momentum_of(mean: HistogramSeries, variance: HistogramSeries) -> float | None:
+    """Returns the momentum per point that the noise of warm statistics shows, or None.
+
+    The average of independent batches is an autoregressive process: its values k points apart
+    correlate by m**k. With D_k, the mean square of differences k points apart, m = D_2 / D_1 - 1
+    and 1 + m + m**2 = D_3 / D_1, whatever the size of the noise. A slow drift only raises the
+    estimate. Two kinds of batches in turns would show a negative m, and the two equations disagree.
+
+    Args:
+      mean: Moving mean at consecutive updates.
+      variance: Moving variance at the same steps.
+    """
+    if mean.steps.size < FEWEST:
+        return None
+    with np.errstate(invalid="ignore", divide="ignore"):
+        curves = [
+            mean.mean, mean.minimum, mean.maximum, trajectory.rms(mean),
+            np.log(variance.mean), np.log(variance.minimum), np.log(variance.maximum),
+        ]  # fmt: skip
+    found = [one for curve in curves if (one := _correlation(curve)) is not None]
+    return float(np.median(found)) if len(found) >= 4 else None
+
+
+def _correlation(curve: FloatArray) -> float | None:
+    squares = [float(np.mean((curve[k:] - curve[:-k]) ** 2)) for k in (1, 2, 3)]
+    if not np.isfinite(squares).all() or squares[0] <= 0:
+        return None
+    first, second = squares[1] / squares[0] - 1, squares[2] / squares[0]
+    consistent = abs(second - (1 + first + first**2)) < 0.35
+    return first if consistent and first > -0.25 else None

@@ -1,0 +1,91 @@
+"""## What it does
+Says that the moving statistics forget faster or slower per logged step than their momentum says.
+
+## Why is this bad?
+It is no fault by itself. Several updates a step (gradient accumulation, checkpointed activations, a
+second forward pass, two streams through one layer) or skipped ones change how long the statistics
+remember, and every figure that counts steps as updates.
+
+## How it is decided
+Best first:
+
+- `num_batches_tracked` is logged, steps are not epochs, and it grows by less than 1 / `ratio` or
+  more than `ratio` = 1.5 per step;
+- the momentum m is known and some channel's variance is below what one update a step allows: with
+  v >= m^(q t) at t steps from the initial 1, there were at least q = ln v / (t ln m) updates per
+  step, and q is above `ratio`.
+
+## Example
+    momentum 0.98, moving_variance 0.59 at step 15: at least 1.7 updates a step
+
+## When it is wrong
+Where steps are epochs or samples and no name tells so.
+
+## How to fix it
+Nothing, if you meant it. Pass `--updates_per_step` to have shares and steps computed rightly.
+
+## References
+- https://github.com/pytorch/pytorch/issues/62471
+- https://github.com/davda54/sam/issues/17
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+
+from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._words import layers_in_words, shortened
+
+LIMITS = {
+    "ratio": Limit(1.5, "updates per step", "halfway between one update a step and two"),
+}
+FIX = (
+    "Nothing, if several forward passes a step are meant (gradient accumulation, checkpointed "
+    "activations, two streams): the momentum acts once for each. Else look for a forward pass in "
+    "training mode that does not belong to training."
+)
+
+
+def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields one piece of evidence for what a counter, and for what the curves show."""
+    names = [layer.name for layer in subject.layers if layer.finite]
+    counted = subject.clock.updates_per_step
+    if names and subject.clock.counted and subject.clock.unit == "step" and counted is not None:
+        if not 1 / limits["ratio"] <= counted <= limits["ratio"]:
+            line = f"{shortened(subject.clock.source)} grows by {counted:.3g} per step"
+            yield _evidence(names, f"{counted:.3g}", line)
+        return
+    updates = {
+        layer.name: _at_least(lag.momentum, lag.updates, lag.refuted)
+        for layer, lag in zip(subject.layers, subject.lags, strict=True)
+        if lag.refuted is not None
+    }
+    several = {name: count for name, count in updates.items() if count > limits["ratio"]}
+    if several:
+        count = min(several.values())
+        line = (
+            f"some moving variance is below what one update a step allows; {count:.2g} updates a "
+            "step explain it"
+        )
+        yield _evidence(list(several), f"at least {count:.2g}", line)
+
+
+def _at_least(momentum: float | None, updates: float | None, bound: float | None) -> float:
+    """Returns the updates per step that bring the share of the initial value down to `bound`."""
+    if not momentum or not updates or bound is None:
+        return 1.0
+    return math.log(max(bound, 1e-300)) / (updates * math.log(momentum))
+
+
+def _evidence(names: list[str], count: str, line: str) -> Evidence:
+    return Evidence(
+        message=(
+            f"The moving statistics of {layers_in_words(names)} are updated {count} times per "
+            "logged step."
+        ),
+        proof=(line,),
+        fix=FIX,
+        layers=tuple(names),
+    )
+
+
+RULE = Rule("BN205", "momentum-mismatch", Severity.INFO, check, __doc__ or "", LIMITS)
