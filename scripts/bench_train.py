@@ -56,6 +56,7 @@ def our_turns(folder: pathlib.Path, mnist: data.Mnist) -> dict[str, Turn]:
     """Returns a turn of `bn_tb.train`'s loop, and one of its bare training step."""
     graph = tf.Graph()
     with graph.as_default():
+        tf.set_random_seed(0)
         inputs = model.placeholders()
         net = experiment.build_graph(Options(folder), inputs)
         session = tf.Session(graph=graph)
@@ -89,6 +90,7 @@ class StepTimes(keras.callbacks.Callback):
 
 def keras_turn(folder: pathlib.Path, mnist: data.Mnist) -> Turn:
     """Returns a turn of `model.fit` on the same net, scalars written at every step."""
+    keras.utils.set_random_seed(0)
     layers = keras.layers
     net = keras.Sequential([keras.Input((784,)), layers.Reshape((28, 28, 1))])
     for filters in model.FILTERS:
