@@ -169,8 +169,6 @@ class _Wirings:
 
     def find(self, name: str) -> LayerWiring | None:
         """Returns the layer of this name; several namesakes are all used and none is returned."""
-        if not name:
-            return None
         candidates = {name} if name in self._layers else self._by_end.get(name, set())
         for end in _ends(name) if not candidates else ():
             if end in self._layers:

@@ -408,7 +408,25 @@ def all_graphs() -> dict[str, list[tuple[str, bytes]]]:
     v1.enable_resource_variables()
     v1.enable_control_flow_v2()
     add("resource", GRAPHS)
+    zoo["traced"] = traced_session(fetch_updates=False)
+    zoo["traced_with_updates_fetched"] = traced_session(fetch_updates=True)
     return zoo
+
+
+def traced_session(fetch_updates: bool) -> list[tuple[str, bytes]]:
+    """One step of an unwired graph under RunOptions.FULL_TRACE."""
+    with tf.Graph().as_default() as graph:
+        train = minimize(network())
+        fetches = [train, *updates()] if fetch_updates else train
+        metadata = v1.RunMetadata()
+        options = v1.RunOptions(trace_level=v1.RunOptions.FULL_TRACE)
+        with v1.Session() as session:
+            session.run(v1.global_variables_initializer())
+            session.run(fetches, {"x:0": np.zeros([4, 6, 6, 3])}, options, metadata)
+    return [
+        ("graph_def", graph.as_graph_def().SerializeToString()),
+        ("tagged_run_metadata", metadata.SerializeToString()),
+    ]
 
 
 def train_functions() -> dict[str, list[tuple[str, bytes]]]:
@@ -421,7 +439,16 @@ def train_functions() -> dict[str, list[tuple[str, bytes]]]:
             optimizer = library.optimizers.SGD(0.1)
             optimizer.build(model.trainable_variables)
             step = train_function(model, optimizer, training)
-            zoo[f"{name}-training_{training}"] = traced(step, x, y)
+            zoo[f"{name}-training_{training}"] = traced(
+                lambda step=step: step(x, y), step.get_concrete_function(x, y).graph
+            )
+        model = keras_model(library)
+        model.compile("adam", "mse", steps_per_execution=2)
+        zoo[f"{name}-fit"] = traced(lambda model=model: model.fit(x, y, batch_size=4, verbose=0))
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = keras_model(tf_keras)
+        model.compile("sgd", "mse")
+    zoo["tf_keras-mirrored"] = traced(lambda: model.fit(x, y, verbose=0))
     return zoo
 
 
@@ -437,20 +464,23 @@ def train_function(model, optimizer, training):
     return step
 
 
-def traced(step, x, y) -> list[tuple[str, bytes]]:
+def traced(run_once, function_graph=None) -> list[tuple[str, bytes]]:
     with tempfile.TemporaryDirectory() as folder:
         writer = tf.summary.create_file_writer(folder)
         with writer.as_default():
             tf.summary.trace_on(graph=True)
-            step(x, y)
+            run_once()
             tf.summary.trace_export("step", step=0)
-            tf.summary.graph(step.get_concrete_function(x, y).graph)
+            if function_graph is not None:
+                tf.summary.graph(function_graph)
         writer.close()
         (run,) = logdir.read_logdir(folder)
     return [(source.kind, source.data) for source in run.graphs]
 
 
 if __name__ == "__main__":
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     functions = train_functions()
     v1.disable_eager_execution()
     pathlib.Path(sys.argv[1]).write_bytes(pickle.dumps({**all_graphs(), **functions}))

@@ -216,10 +216,26 @@ def test_keras_layers_in_a_graph_are_not_in_update_ops(zoo):
 @pytest.mark.parametrize("library", ["tf_keras", "keras3"])
 def test_train_functions_of_both_keras_are_read(zoo, library):
     found = zoo[f"{library}-training_True"]
-    assert found.trains and len(found.layers) == 2
+    assert found.trains
+    assert [name.partition("/")[2] for name in found.layers] == ["bn1", "bn2"]
     assert [op.wiring for op in updates(found)] == [Wiring.TRAIN] * 4
     assert {(layer.training, layer.momentum) for layer in found.layers.values()} == {(True, 0.97)}
     found = zoo[f"{library}-training_False"]
     assert found.trains and not updates(found)
     assert {layer.training for layer in found.layers.values()} == {False}
     assert {layer.trained for layer in found.layers.values()} == {True}
+
+
+@pytest.mark.parametrize("form", ["tf_keras-fit", "keras3-fit", "tf_keras-mirrored"])
+def test_the_train_function_of_fit_is_read_with_loops_and_replicas(zoo, form):
+    found = zoo[form]
+    assert found.trains
+    assert [name.rpartition("/")[2] for name in found.layers] == ["bn1", "bn2"]
+    assert [op.wiring for op in updates(found)] == [Wiring.TRAIN] * 4
+    assert {layer.momentum for layer in found.layers.values()} == {0.97}
+
+
+def test_a_traced_step_tells_whether_unwired_updates_were_fetched(zoo):
+    for form, ran in (("traced", False), ("traced_with_updates_fetched", True)):
+        assert {(op.wiring, op.ran) for op in updates(zoo[form])} == {(Wiring.NONE, ran)}
+    assert {op.ran for op in updates(zoo["unwired-resource"])} == {None}

@@ -49,6 +49,8 @@ class UpdateOp:
       dynamic: Whether the momentum is computed while training, such as a decay schedule.
       train_ops: Every train op that needs it.
       tower: The copy of the model that it is in, such as `tower_0`; empty outside of towers.
+      ran: Whether a session.run that trained ran it, by the RunMetadata of a traced step; None
+        without such a trace. True proves the update even where no edge does.
       path: From this op to `needed_by`; for NONE as far as its consumers reach.
     """
 
@@ -60,6 +62,7 @@ class UpdateOp:
     dynamic: bool = False
     train_ops: tuple[str, ...] = ()
     tower: str = ""
+    ran: bool | None = None
     path: tuple[Hop, ...] = ()
 
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bn_tb.graph import node_graph, saving, statistics, training, wiring
@@ -25,7 +25,9 @@ Collections = Mapping[str, frozenset[str]]
 class _Judge:
     """What is known of one graph while its layers are described."""
 
-    def __init__(self, graph: NodeGraph, collections: Collections | None) -> None:
+    def __init__(
+        self, graph: NodeGraph, collections: Collections | None, traces: Sequence[frozenset[str]]
+    ) -> None:
         self.graph = graph
         self.layers = statistics.find(graph)
         updates = {write.node for layer in self.layers for write in layer.writes()}
@@ -37,6 +39,8 @@ class _Judge:
         registered = (collections or {}).get("train_op", frozenset())
         self.trains = training.train_ops(graph, self.writes, registered, in_function)
         self.verdicts, self.cross = wiring.judge(graph, self.layers, self.trains, in_function)
+        optimizer = {graph.names[node] for node in self.writes}
+        self.traces = [trace for trace in traces if not optimizer.isdisjoint(trace)]
         self.savers = saving.savers(graph)
         self.registered = (
             None
@@ -87,8 +91,14 @@ class _Judge:
             dynamic=write.momentum is None,
             train_ops=verdict.train_ops,
             tower=tower[1] if tower else "",
+            ran=self._ran(write),
             path=verdict.path,
         )
+
+    def _ran(self, write: Write) -> bool | None:
+        """Traces name nodes inside of functions otherwise, so they are no proof of absence."""
+        ran = any(self.graph.names[write.node] in trace for trace in self.traces)
+        return ran if ran or (self.traces and write.node < self.graph.outer) else None
 
     def _switch(self, layer: Layer) -> tuple[str, bool | None]:
         """Returns the placeholder that decides how the layer normalises, and its default."""
@@ -103,15 +113,18 @@ class _Judge:
         return "", None
 
 
-def judge(message: Any, collections: Collections | None = None) -> GraphEvidence:
+def judge(
+    message: Any, collections: Collections | None = None, traces: Sequence[frozenset[str]] = ()
+) -> GraphEvidence:
     """Returns what one graph proves.
 
     Args:
       message: A decoded `Graph`.
       collections: Those of the MetaGraph around it, or None.
+      traces: Names of the nodes that ran, one set for each traced session.run.
     """
     graph = node_graph.build(message)
-    found = _Judge(graph, collections)
+    found = _Judge(graph, collections, traces)
     return GraphEvidence(
         trains=bool(found.writes),
         optimizer_ops=tuple(sorted(graph.names[node] for node in found.writes)),

@@ -53,7 +53,7 @@ class NodeGraph:
     """Nodes are numbers from 0 to N - 1; the last one stands for every input that is not defined.
 
     Attributes:
-      names: Name of each node; nodes of a branch or loop body carry the caller's name before.
+      names: Name of each node; nodes of a branch carry the caller's name before.
       ops: Op type of each node.
       starts: Node i's edges are `starts[i]` to `starts[i + 1]`, `[N + 1]`.
       sources: Source node of each edge, `[E]`.
@@ -62,6 +62,7 @@ class NodeGraph:
       consumers: Target node of each edge by source, `[E]`.
       consumer_ports: What `ports` says of the same edge, `[E]`.
       calls: Bodies that a node calls, such as both branches of an If.
+      outer: Number of nodes that are in no body; they come first.
     """
 
     names: list[str]
@@ -73,6 +74,7 @@ class NodeGraph:
     consumers: list[int]
     consumer_ports: list[int]
     calls: dict[int, list[_Body]]
+    outer: int
     _protos: list[Any]
 
     def inputs(self, node: int) -> list[tuple[int, int]]:
@@ -168,6 +170,7 @@ class _Builder:
         self.ports: list[int] = []
         self.bodies: dict[bytes, _Body] = {}
         self.calls: dict[int, list[_Body]] = {}
+        self.outer = 0
         self.pending: list[tuple[int, bytes, list[tuple[int, int]]]] = []  # caller, callee, inputs
 
     def add(self, name: str, op: str, proto: Any = None) -> int:
@@ -228,8 +231,9 @@ class _Builder:
             caller, name, inputs = self.pending.pop()
             op = self.ops[caller]
             if name not in self.bodies:
-                nested = op in _BRANCHES or op in _LOOPS
-                self.bodies[name] = self._lay_out(name, self.names[caller] + "/" if nested else "")
+                # Branches name their nodes anew; loops and functions keep the names of the layers.
+                scope = self.names[caller] + "/" if op in _BRANCHES else ""
+                self.bodies[name] = self._lay_out(name, scope)
             body = self.bodies[name]
             self.calls.setdefault(caller, []).append(body)
             for argument, (source, port) in zip(
@@ -284,6 +288,7 @@ class _Builder:
             consumers=targets[reverse].tolist(),
             consumer_ports=ports[reverse].tolist(),
             calls=self.calls,
+            outer=self.outer,
             _protos=self.protos,
         )
 
@@ -310,5 +315,6 @@ def build(graph: Any) -> NodeGraph:
     functions = {function.signature.name: function for function in graph.library.function}
     builder = _Builder(functions)
     builder.add_nodes(list(graph.node), "", {})
+    builder.outer = len(builder.names)
     builder.expand()
     return builder.finish()

@@ -1,7 +1,6 @@
 """The graphs of a run: decoded one by one, then what they say together."""
 
 import dataclasses
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -9,8 +8,6 @@ from bn_tb.graph import graph_proto, keras_config
 from bn_tb.graph.evidence import GraphEvidence, LayerWiring
 from bn_tb.graph.judge import Collections, judge
 from bn_tb.run import GraphSource
-
-_UNIQUE = re.compile(r"_\d+$")
 
 
 def read(sources: Sequence[GraphSource]) -> GraphEvidence:
@@ -24,8 +21,9 @@ def read(sources: Sequence[GraphSource]) -> GraphEvidence:
     with_collections = {
         _signature(graph) for graph, collections in graphs if collections is not None
     }
+    traces = list(_traces(sources, problems))
     found = [
-        judge(graph, collections)
+        judge(graph, collections, traces)
         for graph, collections in graphs
         # A FileWriter writes its graph twice; the MetaGraph tells more.
         if collections is not None or _signature(graph) not in with_collections
@@ -44,6 +42,19 @@ def _graphs(
             yield from _decoded(source)
         except ValueError as error:
             problems.append(_problem(source, error))
+
+
+def _traces(sources: Sequence[GraphSource], problems: list[str]) -> Iterator[frozenset[str]]:
+    """Yields the names of the nodes that ran in each traced session.run of TF1."""
+    for source in sources:
+        if source.kind == "tagged_run_metadata":
+            try:
+                metadata = graph_proto.parse("RunMetadata", source.data)
+            except ValueError as error:
+                problems.append(_problem(source, error))
+                continue
+            devices = metadata.step_stats.device
+            yield frozenset(graph_proto.text(n.name) for device in devices for n in device.node)
 
 
 def _problem(source: GraphSource, error: ValueError) -> str:
@@ -112,10 +123,7 @@ def _keras_models(
 
 
 def _with_keras(evidence: GraphEvidence, config: dict[str, LayerWiring]) -> GraphEvidence:
-    """Returns the evidence with what the configuration says of each layer.
-
-    Graphs put the model's name before the layer's, and Keras 3 makes it unique: `model_1/bn_1`.
-    """
+    """Returns the evidence with what the configuration says; graphs add the model's name before."""
     by_end: dict[str, list[str]] = {}
     for name in evidence.layers:
         for end in _ends(name):
@@ -143,11 +151,7 @@ def _with_config(layer: LayerWiring, config: LayerWiring) -> LayerWiring:
 
 
 def _ends(name: str) -> Iterator[str]:
-    """Yields the ends of a layer's name by which Keras may know it."""
+    """Yields `a/b/c`, `b/c` and `c` for `a/b/c`."""
     parts = name.split("/")
     for first in range(len(parts)):
         yield "/".join(parts[first:])
-    if all(_UNIQUE.search(part) for part in parts):
-        plain = [_UNIQUE.sub("", part) for part in parts]
-        for first in range(len(plain)):
-            yield "/".join(plain[first:])

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bn_tb.graph import normalisation
 from bn_tb.graph.expression import VARIABLES, Linear, Output, Reader, is_variable, variable_of
@@ -24,6 +24,7 @@ _NOT_COMPUTED = ("Restore", "Placeholder", "_Arg", "Random", "Truncated", "State
 # Companions of a zero-debiased average: tensorflow/python/training/moving_averages.py.
 _COMPANIONS = ("/biased", "/local_step")
 _PARTITION = re.compile(r"/part_\d+$")
+_REPLICA = re.compile(r"(?:^|(?<=/))replica_\d+/")
 _UNIQUE = re.compile(r"_\d+$")
 
 
@@ -80,7 +81,27 @@ def find(graph: NodeGraph) -> list[Layer]:
         for role, variable in layer.variables.items():
             writes.describe(layer, role, variable)
     _add_places(layers.values(), places)
-    return [layer for layer in layers.values() if len(layer.variables) == 2 or layer.places]
+    complete = [layer for layer in layers.values() if len(layer.variables) == 2 or layer.places]
+    # A replica of tf.distribute updates its own copies of the variables; replica 0 has no prefix.
+    found = [
+        layer
+        for layer in complete
+        if _REPLICA.sub("", layer.name) not in layers or not _REPLICA.search(layer.name)
+    ]
+    _name_as_keras_3(graph, found)
+    return found
+
+
+def _name_as_keras_3(graph: NodeGraph, layers: Sequence[Layer]) -> None:
+    """Takes the `_1` off every scope that Keras 3 opens twice in a function: `model_1/bn_1`."""
+    names = set(graph.names)
+    for layer in layers:
+        parts = layer.name.split("/")
+        twice = all(_UNIQUE.search(part) for part in parts)
+        if not twice or f"{layer.name}/Cast/ReadVariableOp" not in names:
+            return
+    for layer in layers:
+        layer.name = "/".join(_UNIQUE.sub("", part) for part in layer.name.split("/"))
 
 
 def _by_name(graph: NodeGraph) -> dict[str, Layer]:
