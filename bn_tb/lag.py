@@ -122,8 +122,10 @@ def held_until(layer: BatchNormLayer) -> int | None:
     """Returns the last step before anything moved, if both statistics were initial until then."""
     steps = []
     for role, series in layer.finite:
+        if not series.steps.size or series.minimum[0] != series.maximum[0]:
+            return None
         held = trajectory.holds(series, layer.initial(role, series))
-        if not held.size or not held[0]:
+        if not held[0]:
             return None
         steps.append(int(series.steps[held.argmin() - 1 if not held.all() else -1]))
     return min(steps, default=None)

@@ -111,6 +111,8 @@ class BatchNormLayer:
 
     def at_initial(self, role: Role, series: HistogramSeries) -> bool:
         """Returns whether every point of a statistic holds exactly its initial value."""
+        if series.minimum[0] != series.maximum[0]:
+            return False
         return bool(trajectory.holds(series, self.initial(role, series)).all())
 
     def initial(self, role: Role, series: HistogramSeries) -> float:

@@ -14,8 +14,10 @@ def layers_sharing(series: HistogramSeries) -> int:
     Every step must have the same number of points in a row (a program that was stopped may have
     written fewer at the last one), and some step points that differ.
     """
+    if not (series.steps[1:] == series.steps[:-1]).any():
+        return 1
     sizes = _points_per_step(series)
-    if sizes.size == 0 or sizes[0] < 2 or (sizes[:-1] != sizes[0]).any() or sizes[-1] > sizes[0]:
+    if sizes[0] < 2 or (sizes[:-1] != sizes[0]).any() or sizes[-1] > sizes[0]:
         return 1
     count = int(sizes[0])
     whole = series.identity[: series.identity.size // count * count].reshape(-1, count)

@@ -22,6 +22,16 @@ def jitter(values: FloatArray) -> float:
     return float(_MAD * _DIFFERENCE * np.median(np.abs(bend)))
 
 
+def jitter_bound(values: FloatArray) -> float:
+    """Returns an upper bound of `jitter` at a tenth of its cost: a median is at most twice a mean.
+
+    Args:
+      values: A curve, float64 `[T]`, T >= 3.
+    """
+    bend = values[1:-1] - (values[:-2] + values[2:]) / 2
+    return float(2 * _MAD * _DIFFERENCE * np.abs(bend).mean())
+
+
 def momentum_of(mean: HistogramSeries, variance: HistogramSeries) -> float | None:
     """Returns the momentum per point that the noise of warm statistics shows, or None.
 

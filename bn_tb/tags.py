@@ -6,6 +6,7 @@ it (see `layers`). The names are those met in public event files and logging cod
 
 import dataclasses
 import enum
+import functools
 import re
 
 
@@ -139,9 +140,11 @@ def parse_tag(tag: str, patterns: TagPatterns = TagPatterns()) -> ParsedTag | No
       tag: A summary tag or a variable's name, as written.
       patterns: Additional names, tried first.
     """
-    taught = _taught(tag, patterns)
-    if taught:
-        return taught
+    return _taught(tag, patterns) or _known(tag)
+
+
+@functools.lru_cache(1 << 16)  # the tags of one run, looked at by reader, layers, clock and rules
+def _known(tag: str) -> ParsedTag | None:
     name = _OUTPUT.sub("", _HISTOGRAM.sub("", tag))
     if "[" in name:
         name = _TREE_KEY.sub(r"/\1", name).lstrip("/")

@@ -43,7 +43,10 @@ def non_finite(series: HistogramSeries) -> BoolArray:
     TF1 and PyTorch keep the count and show NaN or infinity in minimum, maximum or total. TF2 writes
     NaN edges and counts of 0, or leaves infinite values out of the counts.
     """
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        everything = series.minimum.sum() + series.maximum.sum() + series.total.sum()
+        if np.isfinite(everything) and (series.count == series.count[:1]).all():
+            return np.zeros(series.steps.size, np.bool_)
         filled = (series.count > 0) & ~np.isfinite(series.minimum + series.maximum)
         lost = series.count < np.maximum.accumulate(series.count)
     infinite: BoolArray = filled | ~np.isfinite(series.total) | lost

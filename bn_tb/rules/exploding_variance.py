@@ -79,10 +79,10 @@ def _explosion(layer: BatchNormLayer, limits: Mapping[str, float]) -> tuple[str,
     variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
     if variance is None or layer.motion is not Motion.MOVING or variance.steps.size < _RISING:
         return None
-    with np.errstate(invalid="ignore", divide="ignore"):
-        level = np.log(variance.mean)
-    if not np.isfinite(level).all():
+    mean = variance.mean
+    if not mean.max() > min(limits["jump"], limits["growth"]) * mean.min() > 0:
         return None
+    level = np.log(mean)
     poisoned = _poisoned(variance, level, limits)
     if poisoned is not None:
         step, line = int(variance.steps[poisoned]), _line(variance, poisoned - 1, poisoned)

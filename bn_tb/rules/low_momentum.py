@@ -89,11 +89,10 @@ def _measured(layer: BatchNormLayer, clock: Clock) -> float | None:
         return None
     if not np.array_equal(mean.steps, variance.steps) or clock.updates_per_step > 1.5:
         return None
-    half = np.arange(mean.steps.size) >= mean.steps.size // 2
-    mean, variance = trajectory.take(mean, half), trajectory.take(variance, half)
-    every_step = bool((np.diff(mean.steps) == 1).all())
-    if mean.steps.size < 2 or not every_step:
+    half = np.arange(mean.steps.size // 2, mean.steps.size)
+    if half.size < noise.FEWEST or mean.steps[-1] - mean.steps[half[0]] != half.size - 1:
         return None
+    mean, variance = trajectory.take(mean, half), trajectory.take(variance, half)
     if float(np.median(np.diff(mean.wall_times))) > _LONGEST_STEP and not clock.source:
         return None
     return noise.momentum_of(mean, variance)

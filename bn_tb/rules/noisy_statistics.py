@@ -59,7 +59,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     noisy = {
         layer.name: level
         for layer in subject.layers
-        if (level := _noise(layer, int(limits["points"]))) > limits["variance"]
+        if (level := _noise(layer, limits)) > limits["variance"]
     }
     if not noisy:
         return
@@ -77,14 +77,16 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     )
 
 
-def _noise(layer: BatchNormLayer, points: int) -> float:
+def _noise(layer: BatchNormLayer, limits: Mapping[str, float]) -> float:
     variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
     if variance is None or layer.motion is not Motion.MOVING:
         return 0.0
     half = variance.steps.size // 2
-    if variance.steps.size - half < points:
+    if variance.steps.size - half < limits["points"]:
         return 0.0
     largest, mean = variance.maximum[half:], variance.mean[half:]
+    if noise.jitter_bound(largest) < limits["variance"] * largest.min():
+        return 0.0
     channels = float(np.median(variance.count[half:]))
     if np.median(largest) <= 0 or np.median(mean) <= 0:
         return 0.0

@@ -30,7 +30,6 @@ the layer in float32 under mixed precision, and skip the step when the loss is n
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb import trajectory
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
 
@@ -46,10 +45,9 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all layers, the first one hit in front."""
     hits: dict[str, tuple[int, str]] = {}
     for layer in subject.layers:
-        for _, series in layer.statistics:
-            bad = trajectory.non_finite(series)
-            if bad.any():
-                at = int(bad.argmax())
+        for (_, series), (_, good) in zip(layer.statistics, layer.finite, strict=True):
+            if good is not series:
+                at = good.steps.size
                 step = int(series.steps[at])
                 before = f"finite up to step {series.steps[at - 1]}, " if at else ""
                 line = f"{before}not finite at step {step}"

@@ -11,7 +11,7 @@ restores the same checkpoint for evaluation gets the initial values.
 Confirmed: both statistics had left their initial values, and at a later step both are exactly the
 initial values again. Likely: at the start of a further writer (a new event file, or a
 SessionLog START), in `share` = 80 % of the moving layers the moving mean shrinks to less than half
-and the variance goes back more than half the way to 1 (in logarithms), which no data does to all
+and the variances of all channels go back more than half the way to 1, which no data does to all
 layers at once. If logged weights are back at their first values too, it is a new run: silent.
 Points that a restart writes again replace those before, as in TensorBoard.
 
@@ -100,15 +100,14 @@ def _thrown_back(layer: BatchNormLayer, step: int) -> bool:
     after = int(np.searchsorted(variance.steps, step))
     if not 0 < after < variance.steps.size or not np.array_equal(mean.steps, variance.steps):
         return False
-    with np.errstate(invalid="ignore", divide="ignore"):
-        extremes = np.log([variance.minimum, variance.maximum])
-    size, level = trajectory.rms(mean), np.abs(extremes).max(0)
+    size = trajectory.rms(mean)
+    level = np.abs([variance.minimum - 1, variance.maximum - 1]).max(0)
     if _weights_restart(layer, int(variance.steps[after])):
         return False
     return bool(
         size[after] < size[after - 1] / 2
         and level[after] < level[after - 1] / 2
-        and level[after - 1] > np.log(1.2)
+        and level[after - 1] > 0.2
     )
 
 
