@@ -1,0 +1,1 @@
+"""Tests; those of the laboratory import each other as a package."""
