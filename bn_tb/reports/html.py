@@ -85,10 +85,10 @@ def _layers(report: Report, names: list[str], points: int) -> dict[str, Any]:
     run_names = dict(zip(map(id, report.runs), names, strict=True))
     for diagnosis in wording.worst_first(report.runs):
         for judged in diagnosis.layers:
-            room -= 2 * points
-            if room >= 0:
+            if room > 0:
                 charts = payload.layer(diagnosis, judged.layer, points)
                 layers[run_names[id(diagnosis)]][judged.layer] = charts
+                room -= sum(len(drawn.get("steps", ())) for drawn in charts["statistics"])
     return layers
 
 

@@ -17,6 +17,7 @@ from bn_tb.lag import TRUSTED
 from bn_tb.layers import BatchNormLayer
 from bn_tb.reports import wording
 from bn_tb.reports.page import metric_charts, thinning, wiring
+from bn_tb.rules import ALL_RULES
 from bn_tb.series import HistogramSeries
 from bn_tb.tags import STATISTICS, Role
 
@@ -73,9 +74,14 @@ def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> 
     return entry | {
         "layers": layers,
         "headline": wording.MEANING[diagnosis.verdict].capitalize() + ".",
+        "rules": {rule.code: rule.name for rule in ALL_RULES if rule.code in _causes(diagnosis)},
         "untrusted": untrusted(diagnosis),
         "metrics": metric_charts.metric_charts(diagnosis.subject, points),
     }
+
+
+def _causes(diagnosis: RunDiagnosis) -> set[str]:
+    return {code for finding in diagnosis.findings for code in finding.causes}
 
 
 def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Payload:

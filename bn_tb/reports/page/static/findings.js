@@ -4,9 +4,10 @@ import { html } from './dom.js';
 import { count } from './words.js';
 
 const SHOWN_LAYERS = 6;
+const SHOWN_PROOF = 5; // lines; the rest is one click away
 
-/** Returns one finding as a card; `open(layer)` shows a layer, `manual(code)` promises a page. */
-export function findingCard(finding, layers, { layerLink, manual }) {
+/** Returns one finding of a run as a card; `manual(code)` promises a manual page. */
+export function findingCard(finding, { layers, rules }, { layerLink, manual }) {
   return html('article', { class: 'finding', 'data-severity': finding.severity },
     html('header', {},
       html('span', { class: 'severity' }, finding.severity),
@@ -17,7 +18,7 @@ export function findingCard(finding, layers, { layerLink, manual }) {
     where(finding, layers, layerLink),
     finding.fix ? fix(finding.fix) : null,
     finding.evidence.length ? proof(finding.evidence) : null,
-    finding.causes.length ? html('p', { class: 'causes' }, `Caused by ${finding.causes.join(', ')}.`) : null,
+    finding.causes.length ? html('p', { class: 'causes' }, `Caused by ${finding.causes.map((code) => `${code} ${rules[code] ?? ''}`.trim()).join(', ')}.`) : null,
     manualPage(finding, manual));
 }
 
@@ -28,10 +29,8 @@ function where(finding, layers, layerLink) {
   const rest = names.slice(SHOWN_LAYERS);
   const words = names.length === layers.length && names.length > 1
     ? `All ${count(names.length, 'layer')}: ` : `${names.length} of ${count(layers.length, 'layer')}: `;
-  const more = rest.length
-    ? html('button', { class: 'plain', type: 'button', click: (event) => event.currentTarget.replaceWith(...joined(rest.map(layerLink))) }, `and ${rest.length} more`)
-    : null;
-  return html('p', { class: 'where' }, words, joined(shown.map(layerLink)), more ? [' ', more] : null);
+  return html('p', { class: 'where' }, words, joined(shown.map(layerLink)), ' ',
+    moreButton(rest.map((name) => html('span', {}, ', ', layerLink(name)))));
 }
 
 function joined(links) {
@@ -41,7 +40,15 @@ function joined(links) {
 function proof(lines) {
   return html('details', { class: 'proof', open: true },
     html('summary', {}, 'Proof'),
-    html('ul', {}, lines.map((line) => html('li', {}, line))));
+    html('ul', {}, lines.slice(0, SHOWN_PROOF).map((line) => html('li', {}, line)),
+      moreButton(lines.slice(SHOWN_PROOF).map((line) => html('li', {}, line)))));
+}
+
+/** A button that is replaced by what it stands for, or nothing. */
+function moreButton(rest) {
+  return rest.length
+    ? html('button', { class: 'plain', type: 'button', click: (event) => event.currentTarget.replaceWith(...rest) }, `and ${rest.length} more`)
+    : null;
 }
 
 function fix(text) {

@@ -11,7 +11,7 @@ import { byName, count, share, step, value } from './words.js';
 export function runPage(run, { layerLink, manual, exports, cursor }) {
   return [
     runHeader(run, exports),
-    section('Findings', run.findings.map((finding) => findingCard(finding, run.layers, { layerLink, manual }))),
+    section('Findings', run.findings.map((finding) => findingCard(finding, run, { layerLink, manual }))),
     section('Training and evaluation', metricCharts(run, cursor), 'charts'),
     run.layers.length ? section(`Layers (${run.layers.length})`, [layerTable(run.layers, layerLink)]) : null,
     files(run.files),
