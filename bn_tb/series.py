@@ -5,6 +5,7 @@ or go back (a restart, several writers); `layers` and the rules deal with that, 
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,10 @@ class ScalarSeries:
     wall_times: FloatArray
     values: FloatArray
     thinned: bool = False
+
+    def to_pandas(self) -> Any:
+        """Returns a pandas.DataFrame by step: `wall_time`, `value`; pandas is the caller's."""
+        return _frame(self.steps, wall_time=self.wall_times, value=self.values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,3 +90,26 @@ class HistogramSeries:
         return np.divide(
             self.total, self.count, out=np.full_like(self.total, np.nan), where=self.count > 0
         )
+
+    def to_pandas(self) -> Any:
+        """Returns a pandas.DataFrame by step; pandas is the caller's.
+
+        Its columns are `wall_time`, `minimum`, `maximum`, `count`, `mean`, and the bands by their
+        levels: `band_0.5` is the median.
+        """
+        bands = {f"band_{level:g}": self.bands[:, i] for i, level in enumerate(BAND_LEVELS)}
+        return _frame(
+            self.steps,
+            wall_time=self.wall_times,
+            minimum=self.minimum,
+            maximum=self.maximum,
+            count=self.count,
+            mean=self.mean,
+            **bands,
+        )
+
+
+def _frame(steps: IntArray, **columns: npt.NDArray[Any]) -> Any:
+    import pandas
+
+    return pandas.DataFrame(columns, index=pandas.Index(steps, name="step"))

@@ -179,7 +179,7 @@ def _finding(finding: Finding, run_name: str, view: View, told: _Told) -> Iterat
     if finding.causes:
         yield _labelled("Causes", Text(wording.causes(finding)))
     code, where = told.fixes.get(finding.fix, ("", ""))
-    if code and not view.verbose:
+    if finding.fix and code and not view.verbose:
         place = "" if where == run_name else f" in {where}"
         yield _labelled("Fix", Text(f"as for {code}{place}"))
     else:
