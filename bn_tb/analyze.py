@@ -80,6 +80,10 @@ def _page(flags: Any) -> str:
         return analyze_flags.help_text()
     if flags.version:
         return f"bn_tb {bn_tb.__version__}\n"
+    if flags.completion:
+        from bn_tb import completion
+
+        return completion.script(flags.completion)
     if not (flags.list_rules or flags.explain):
         return ""
     from bn_tb import manual

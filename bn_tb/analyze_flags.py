@@ -119,6 +119,7 @@ GROUPS = {
     "Other": (
         Flag("help", "Print this."),
         Flag("version", "Print the version."),
+        Flag("completion", "Print a completion script for a shell.", "bash|zsh|fish"),
     ),
 }
 

@@ -100,7 +100,7 @@ def find_file(folder: pathlib.Path) -> pathlib.Path | None:
         if (own := place / "bn_tb.toml").is_file():
             return own
         project = place / "pyproject.toml"
-        if project.is_file() and "bn_tb" in _parse(project).get("tool", {}):
+        if project.is_file() and _project_table(_parse(project)) is not None:
             return project
     return None
 
@@ -114,8 +114,8 @@ def load(path: pathlib.Path) -> Settings:
     document = _parse(path)
     where = str(path)
     if path.name == "pyproject.toml":
-        document = document.get("tool", {}).get("bn_tb", {})
         where += ": [tool.bn_tb]"
+        document = _table(_project_table(document) or {}, where)
     settings = settled(Settings(), document, where)
     if settings.baseline:
         settings = dataclasses.replace(settings, baseline=str(path.parent / settings.baseline))
@@ -141,6 +141,12 @@ def settled(settings: Settings, values: Mapping[str, Any], where: str) -> Settin
             raise UsageError(f"{where}: unknown key {key!r}{_nearest(key, known)}")
         checked[key] = _CHECKS[key](value, place)
     return dataclasses.replace(settings, **checked)
+
+
+def _project_table(document: Mapping[str, Any]) -> Any:
+    """Returns what is under `tool.bn_tb`, or None."""
+    tools = document.get("tool")
+    return tools.get("bn_tb") if isinstance(tools, dict) else None
 
 
 def _parse(path: pathlib.Path) -> dict[str, Any]:

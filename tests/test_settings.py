@@ -92,6 +92,14 @@ def test_pyproject_counts_only_with_a_table_of_ours(tmp_path):
     assert settings.load(tmp_path / "pyproject.toml").fail_on == "never"
 
 
+@pytest.mark.parametrize("text", ["tool = 3", "[tool]\nbn_tb = 3"])
+def test_pyproject_of_another_shape_is_no_traceback(tmp_path, text):
+    (tmp_path / "pyproject.toml").write_text(text)
+    if settings.find_file(tmp_path):
+        with pytest.raises(UsageError, match="want a table, got 3"):
+            settings.load(tmp_path / "pyproject.toml")
+
+
 def test_bn_tb_toml_goes_before_pyproject_and_near_before_far(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.bn_tb]\n")
     (tmp_path / "bn_tb.toml").write_text("")
