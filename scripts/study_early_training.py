@@ -98,6 +98,7 @@ def draw(rows: curves.Table, reference: dict[tuple[str, str], tuple], path: path
         accuracy.set(xlabel="training step", ylabel="test accuracy (%)", ylim=(0, 101))
         loss.set(xlabel="training step", ylabel="training loss (nats), mean of an epoch")
         loss.set_yscale("log")
+        pictures.plain_numbers(loss.yaxis, [0.05, 0.1, 0.2, 0.5, 1, 2])
         accuracy.legend()
         loss.legend()
 

@@ -30,6 +30,7 @@ EARLY_STEPS = (20, 35, 50, 100, 150, 200, 250, 300, 350, 400, 500, 700, 1000, 20
 LATE_EVALUATIONS = 6  # over the last quarter of the training
 MIXED_STEPS = (500,)  # and the last one
 INITIAL_WEIGHTS = (1.0, 0.9, 0.7, 0.5, 0.37, 0.2, 0.1, 0.05, 0.02, 0.0)
+TICKS = (20, 50, 100, 200, 500, 1000, 2000, 4000)
 RECOVERED = 0.05  # of accuracy below what the re-estimated statistics give, at most
 ESTIMATED = "re-estimated"
 MIXTURES = "mixtures.csv"
@@ -125,18 +126,12 @@ def print_recovery(rows: curves.Table) -> None:
         heads,
         [
             [name, batch_size, seed, *recovery(curves.select(mine, seed=seed), name)]
-            for batch_size, mine in by(rows, "batch_size").items()
-            for seed in by(mine, "seed")
-            for name in by(rows, "statistics")
+            for batch_size, mine in curves.by(rows, "batch_size").items()
+            for seed in curves.by(mine, "seed")
+            for name in curves.by(rows, "statistics")
             if name != ESTIMATED
         ],
     )
-
-
-def by(rows: curves.Table, column: str) -> dict[str, list[dict[str, str]]]:
-    """Returns the rows for each value of a column, in the order in which these first occur."""
-    values = dict.fromkeys(row[column] for row in rows)
-    return {value: curves.select(rows, **{column: value}) for value in values}
 
 
 def recovery(rows: curves.Table, name: str) -> tuple[str, str]:
@@ -157,8 +152,8 @@ def print_mixtures(mixtures: curves.Table) -> None:
     """Prints the test accuracy with more and less of the initial statistics."""
     groups = [
         (f"step {step}, batch size {batch_size} (%)", curves.select(mine, step=step))
-        for batch_size, mine in by(mixtures, "batch_size").items()
-        for step in by(mine, "step")
+        for batch_size, mine in curves.by(mixtures, "batch_size").items()
+        for step in curves.by(mine, "step")
     ]
     columns = []
     for _, mine in groups:
@@ -182,8 +177,8 @@ def print_late(rows: curves.Table) -> None:
         heads,
         [
             [batch_size, name, *late(curves.select(mine, statistics=name))]
-            for batch_size, mine in by(rows, "batch_size").items()
-            for name in by(rows, "statistics")
+            for batch_size, mine in curves.by(rows, "batch_size").items()
+            for name in curves.by(rows, "statistics")
         ],
     )
 
@@ -205,7 +200,7 @@ def late(rows: curves.Table) -> list[str]:
 
 def draw_recovery(rows: curves.Table, path: pathlib.Path) -> None:
     """Draws test accuracy against the step, and the weight of the initial value beside it."""
-    groups = by(rows, "batch_size")
+    groups = curves.by(rows, "batch_size")
     with pictures.figure(path, columns=len(groups), sharey=True, squeeze=False) as axes:
         for axis, (batch_size, mine) in zip(axes[0], groups.items(), strict=True):
             steps, best = curves.curve(curves.select(mine, statistics=ESTIMATED), "test_accuracy")
@@ -218,25 +213,27 @@ def draw_recovery(rows: curves.Table, path: pathlib.Path) -> None:
                 axis.plot(every, 100 * momentum**every, "--", color=colour)
             axis.plot([], [], "--", color="grey", label="weight of the initial value")
             axis.set(xscale="log", xlabel="training step", title=f"batches of {batch_size}")
+            pictures.plain_numbers(axis.xaxis, [t for t in TICKS if steps[0] <= t <= steps[-1]])
         axes[0][0].set(ylabel="test accuracy (%), or weight (%)", ylim=(0, 101))
-        axes[0][-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+        pictures.legend(axes[0][0])
 
 
 def draw_tolerance(mixtures: curves.Table, path: pathlib.Path) -> None:
     """Draws test accuracy against the share of initial values in the statistics."""
     with pictures.figure(path) as axes:
         colours = iter(pictures.COLOURS)
-        for batch_size, mine in by(mixtures, "batch_size").items():
-            for step, rows in by(mine, "step").items():
+        for batch_size, mine in curves.by(mixtures, "batch_size").items():
+            for step, rows in curves.by(mine, "step").items():
                 weights, values = curves.curve(rows, "test_accuracy", "initial_weight")
                 label = f"step {step}, batches of {batch_size}"
                 pictures.band(axes, 100 * weights, 100 * values, next(colours), label)
         axes.set(
             xlabel="weight of the initial mean 0 and variance 1 (%)",
             ylabel="test accuracy (%)",
+            xlim=(0, 100),
             ylim=(0, 101),
         )
-        axes.set_xscale("symlog", linthresh=2)
+        axes.set_xscale("symlog", linthresh=2)  # logarithmic, and shows 0
         axes.set_xticks([0, 2, 5, 10, 20, 50, 100], ["0", "2", "5", "10", "20", "50", "100"])
         axes.legend()
 

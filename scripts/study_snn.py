@@ -13,12 +13,15 @@ prints the tables of docs/studies.md. What is finished is not trained again.
 import dataclasses
 import functools
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import bn_tb
 from bn_tb.training import data
-from bn_tb.training.study import cell, command
+from bn_tb.training.study import cell, command, curves, pictures
 
 if TYPE_CHECKING:
     from bn_tb.training import side_by_side
@@ -33,7 +36,7 @@ STEPS_PER_EPOCH = command.count("steps_per_epoch", "Steps of an epoch.", full=10
 BATCH_SIZE, SMALL_BATCH_SIZE = 100, 10
 LEARNING_RATE, PAPER_LEARNING_RATE = 1e-3, 1e-5  # Adam; of the paper's figure 1
 PROBED_IMAGES = 500  # the first ones of the training set
-MODELS = {  # activation, momentum, initialiser, alpha dropout
+RECIPES = {  # activation, momentum, initialiser, alpha dropout
     "SELU": ("selu", None, "lecun_normal", 0.0),
     "SELU_dropout": ("selu", None, "lecun_normal", 0.05),
     "ReLU": ("relu", None, "he_normal", 0.0),
@@ -41,6 +44,15 @@ MODELS = {  # activation, momentum, initialiser, alpha dropout
     "ELU": ("elu", None, "he_normal", 0.0),
     "ELU_BN": ("elu", 0.9, "he_normal", 0.0),
 }
+LINES = {  # a colour for each activation
+    "SELU": (pictures.COLOURS[0], "-"),
+    "SELU_dropout": (pictures.COLOURS[0], ":"),
+    "ReLU": (pictures.COLOURS[1], "-"),
+    "ReLU_BN": (pictures.COLOURS[1], "--"),
+    "ELU": (pictures.COLOURS[2], "-"),
+    "ELU_BN": (pictures.COLOURS[2], "--"),
+}
+SMOOTHED = 10  # steps; of the losses that are drawn
 LOSSES, ACTIVATIONS = "losses.csv", "activations.csv"
 
 
@@ -91,9 +103,11 @@ def main() -> None:
     rows = cell.gather_tables(folders, cell.RESULTS, logdir)
     losses = cell.gather_tables(folders, LOSSES, logdir)
     moments = cell.gather_tables(folders, ACTIVATIONS, logdir)
-    print_results(rows, losses, moments)
-    draw_losses(losses, command.pictures_folder(logdir))
-    draw_moments(moments, command.pictures_folder(logdir) / "snn_activations.png")
+    print_results(rows, losses)
+    print_moments(moments)
+    folder = command.pictures_folder(logdir)
+    draw_losses(losses, folder / "snn_losses.png")
+    draw_moments(moments, folder / "snn_activations.png")
 
 
 def train(
@@ -122,7 +136,8 @@ def train(
             )
 
     probes: dict[str, tuple] = {}
-    rows = list(epochs.train(folder, contestants(experiment, mnist), settings, mnist, probe))
+    asked = contestants(experiment, mnist)
+    rows = list(epochs.train(folder, asked, settings, mnist, probe, write_graph=False))
     known = {"experiment": experiment.name, "seed": settings["seed"]}
     return {
         LOSSES: [{**known, **row} for row in training_losses(folder)],
@@ -149,7 +164,7 @@ def contestants(experiment: Experiment, mnist: data.Mnist) -> "list[side_by_side
             functools.partial(net, recipe=model.Recipe(*recipe)),
             learning_rate=experiment.learning_rate,
         )
-        for name, recipe in MODELS.items()
+        for name, recipe in RECIPES.items()
     ]
 
 
@@ -163,16 +178,131 @@ def training_losses(folder: pathlib.Path) -> Iterator[cell.Row]:
                 yield {"model": name, "step": step, "loss": f"{value:.5g}"}
 
 
-def print_results(rows, losses, moments) -> None:
-    """Follows."""
+def print_results(rows: curves.Table, losses: curves.Table) -> None:
+    """Prints how well each model ends, and how unsteady its loss is from step to step."""
+    heads = [
+        "experiment",
+        "model",
+        "test accuracy (%)",
+        "training loss (nats)",
+        "its unsteadiness (%)",
+    ]
+    body = []
+    for experiment, mine in curves.by(rows, "experiment").items():
+        noted = curves.select(losses, experiment=experiment)
+        for name in RECIPES:
+            _, accuracy = curves.curve(curves.select(mine, model=name), "test_accuracy")
+            _, loss = curves.curve(curves.select(noted, model=name), "loss")
+            late = loss[:, loss.shape[1] // 2 :]  # [S, T]
+            ends = late[:, late.shape[1] // 2 :].mean(axis=1)
+            body.append(
+                [
+                    experiment,
+                    name,
+                    curves.mean_and_range(100 * accuracy[:, -1], ".2f"),
+                    curves.mean_and_range(ends, ".3f"),
+                    curves.mean_and_range(100 * unsteadiness(late), ".0f"),
+                ]
+            )
+    curves.print_table(heads, body)
 
 
-def draw_losses(losses, folder) -> None:
-    """Follows."""
+def unsteadiness(losses: np.ndarray) -> np.ndarray:
+    """Returns how much the loss jumps between steps, relative to its mean.
+
+    Differences between neighbours leave out the trend; those of independent values spread by the
+    square root of 2 more than the values.
+
+    Args:
+      losses: A row a seed, `[S, T]`.
+
+    Returns:
+      The standard deviation divided by the mean, `[S]`.
+    """
+    return np.diff(losses, axis=1).std(axis=1) / np.sqrt(2) / losses.mean(axis=1)
 
 
-def draw_moments(moments, path) -> None:
-    """Follows."""
+def print_moments(moments: curves.Table) -> None:
+    """Prints mean and variance of the activations of some layers, before and after training."""
+    heads = [
+        "experiment",
+        "model",
+        "layer",
+        "mean, step 0",
+        "variance",
+        "mean, last step",
+        "variance",
+    ]
+    body = []
+    for experiment, mine in curves.by(moments, "experiment").items():
+        for name, rows in curves.by(mine, "model").items():
+            layers = sorted({int(row["layer"]) for row in rows})
+            steps = sorted({int(row["step"]) for row in rows})
+            for layer in (layers[0], layers[len(layers) // 2], layers[-1]):
+                cells = [experiment, name, str(layer)]
+                for step in (steps[0], steps[-1]):
+                    found = curves.select(rows, layer=layer, step=step)
+                    for column in ("mean", "variance"):
+                        cells.append(f"{np.mean([float(row[column]) for row in found]):.3g}")
+                body.append(cells)
+    curves.print_table(heads, body)
+
+
+def draw_losses(losses: curves.Table, path: pathlib.Path) -> None:
+    """Draws the training loss of all models against the step, one panel an experiment."""
+    groups = curves.by(losses, "experiment")
+    columns = min(3, len(groups))
+    count = -(-len(groups) // columns)
+    with pictures.figure(path, count, columns, squeeze=False) as grid:
+        panels = iter(grid.flat)
+        for (experiment, mine), axes in zip(groups.items(), panels, strict=False):
+            for name, (colour, line) in LINES.items():
+                steps, values = curves.curve(curves.select(mine, model=name), "loss")
+                pictures.band(axes, smooth(steps), smooth(values), colour, name, line)
+            axes.set(title=title(experiment), yscale="log")
+            pictures.plain_numbers(axes.yaxis)
+        for axes in panels:
+            axes.remove()
+        for axes in grid[:, 0]:
+            axes.set_ylabel("training loss (nats)")
+        for axes in grid[-1]:
+            axes.set_xlabel("training step")
+        pictures.legend(grid[0, 0])
+
+
+def title(experiment: str) -> str:
+    """Returns `dense 8, batch 100, rate 0.001` for `dense8_batch100_rate0.001`."""
+    return re.sub(r"([a-z])(\d)", r"\1 \2", experiment).replace("_", ", ")
+
+
+def smooth(values: np.ndarray) -> np.ndarray:
+    """Returns the means of each `SMOOTHED` values along the last axis."""
+    size = min(SMOOTHED, values.shape[-1])
+    whole = values.shape[-1] // size * size
+    return values[..., :whole].reshape(*values.shape[:-1], -1, size).mean(axis=-1)
+
+
+def draw_moments(moments: curves.Table, path: pathlib.Path) -> None:
+    """Draws mean and variance of the activations over the layers of the deepest net."""
+    experiment = max(
+        curves.by(moments, "experiment"),
+        key=lambda name: len(curves.by(curves.select(moments, experiment=name), "layer")),
+    )
+    mine = curves.select(moments, experiment=experiment)
+    steps = sorted({int(row["step"]) for row in mine})
+    with pictures.figure(path, 2, 2, sharex=True, sharey="row") as grid:
+        for column, step in enumerate((steps[0], steps[-1])):
+            for name, (colour, line) in LINES.items():
+                rows = curves.select(mine, model=name, step=step)
+                for axes, moment in zip(grid[:, column], ("mean", "variance"), strict=True):
+                    layers, values = curves.curve(rows, moment, "layer")
+                    pictures.band(axes, layers, values, colour, name, line)
+            grid[0, column].set(title="before training" if step == 0 else f"after {step} steps")
+            grid[1, column].set(xlabel="hidden layer", yscale="log")
+        grid[0, 0].set(ylabel="mean of the activations")
+        grid[1, 0].set(ylabel="variance of the activations")
+        pictures.plain_numbers(grid[1, 0].yaxis)
+        pictures.legend(grid[0, 0])
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ _QUICK = flags.DEFINE_boolean("quick", False, "A short form, under 2 minutes on 
 _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder with MNIST's IDX files; default: the 20,000 images of the package."
 )
+_IMAGES = flags.DEFINE_integer(
+    "images", None, "Use only so many images for training, and for the test.", lower_bound=1
+)
 _PICTURES = flags.DEFINE_string("pictures", None, "Folder for the pictures; default: the logdir.")
 
 
@@ -77,14 +80,25 @@ def logdir_flag(default: str) -> Any:
 def read_data() -> data.Mnist:
     """Returns the data the flags name, and says on stderr if they are not all of MNIST."""
     if _DATA_DIR.value:
-        return data.read_mnist(pathlib.Path(_DATA_DIR.value))
-    mnist = data.read_mnist()
+        return _first_images(data.read_mnist(pathlib.Path(_DATA_DIR.value)))
+    mnist = _first_images(data.read_mnist())
     print(
         f"training on the {len(mnist.train):,} embedded images; --data_dir=FOLDER reads all of "
         "MNIST",
         file=sys.stderr,
     )
     return mnist
+
+
+def _first_images(mnist: data.Mnist) -> data.Mnist:
+    if _IMAGES.value is None:
+        return mnist
+    wanted = slice(0, _IMAGES.value)
+    train, test = (
+        data.LabelledImages(part.images[wanted], part.labels[wanted])
+        for part in (mnist.train, mnist.test)
+    )
+    return data.Mnist(train, test)
 
 
 def pictures_folder(logdir: pathlib.Path) -> pathlib.Path:

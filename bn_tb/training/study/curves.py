@@ -13,6 +13,12 @@ def select(rows: Table, **values: object) -> list[dict[str, str]]:
     return [row for row in rows if all(row[key] == str(value) for key, value in values.items())]
 
 
+def by(rows: Table, column: str) -> dict[str, list[dict[str, str]]]:
+    """Returns the rows for each value of a column, in the order in which these first occur."""
+    values = dict.fromkeys(row[column] for row in rows)
+    return {value: select(rows, **{column: value}) for value in values}
+
+
 def curve(
     rows: Table, column: str, against: str = "step"
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:

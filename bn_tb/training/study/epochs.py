@@ -15,6 +15,7 @@ def train(
     settings: Mapping[str, int],
     mnist: Mnist,
     probe: side_by_side.Probe | None = None,
+    write_graph: bool = True,
 ) -> Iterator[Row]:
     """Trains, prints one line a model and epoch, and yields it as a row of the table.
 
@@ -24,10 +25,11 @@ def train(
       settings: `seed`, `epochs`, `steps_per_epoch`, `batch_size`.
       mnist: Images.
       probe: See `side_by_side.Probe`.
+      write_graph: Whether the training runs show the graph.
     """
     count, steps = settings["epochs"], settings["steps_per_epoch"]
     schedule = loop.Schedule(count, steps, settings["batch_size"], 1, settings["seed"])
-    results = side_by_side.train(contestants, folder, mnist, schedule, probe)
+    results = side_by_side.train(contestants, folder, mnist, schedule, probe, write_graph)
     for epoch, scores in command.epochs(folder.name, results, count * steps):
         for contestant, score in zip(contestants, scores, strict=True):
             print(f"{contestant.name:12} {command.epoch_line(epoch, count, score)}", flush=True)

@@ -2,7 +2,7 @@
 
 import contextlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,9 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options: Any) 
             plt.close(drawn)
 
 
-def band(axes: Any, steps: np.ndarray, values: np.ndarray, colour: str, label: str) -> None:
+def band(
+    axes: Any, steps: np.ndarray, values: np.ndarray, colour: str, label: str, line: str = "-"
+) -> None:
     """Draws the mean over seeds as a line, and from the lowest to the highest as a band.
 
     Args:
@@ -65,9 +67,24 @@ def band(axes: Any, steps: np.ndarray, values: np.ndarray, colour: str, label: s
       values: One row a seed, `[S, T]`.
       colour: Of line and band.
       label: Of the line in the legend.
+      line: Style of the line, as matplotlib has it.
     """
-    axes.plot(steps, values.mean(axis=0), color=colour, label=label)
+    axes.plot(steps, values.mean(axis=0), line, color=colour, label=label)
     if len(values) > 1:
         axes.fill_between(
             steps, values.min(axis=0), values.max(axis=0), color=colour, alpha=0.2, linewidth=0
         )
+
+
+def legend(axes: Any) -> None:
+    """Puts the legend of one panel beside the whole figure."""
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper")
+
+
+def plain_numbers(axis: Any, ticks: Sequence[float] | None = None) -> None:
+    """Writes 0.01 and 200 on a logarithmic axis, and not powers of ten."""
+    axis.set_major_formatter("{x:g}")
+    if ticks is not None:
+        axis.set_ticks(ticks)
+        axis.set_ticks([], minor=True)
+    axis.set_minor_formatter("")
