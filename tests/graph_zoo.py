@@ -269,6 +269,21 @@ def assigned_in_place():
     minimize(tf.reduce_mean(x))
 
 
+def layer_in_each_branch():
+    """One layer in both branches of tf.cond, with its updates in place."""
+    x = v1.layers.dense(v1.placeholder(tf.float32, [None, 3]), 4, name="dense")
+    layer = v1.layers.BatchNormalization(momentum=0.97, name="bn")
+    layer.build([None, 4])
+
+    def train():
+        h = layer(x, training=True)
+        with tf.control_dependencies(layer.updates):
+            return tf.identity(h)
+
+    h = v1.cond(training_placeholder(), train, lambda: layer(x, training=False))
+    minimize(tf.reduce_mean(h))
+
+
 def zero_debiased():
     x = v1.layers.dense(v1.placeholder(tf.float32, [None, 3]), 4)
     mean, variance = tf.nn.moments(x, [0])
@@ -369,7 +384,7 @@ GRAPHS = (
     *(evaluates_with_batch_statistics, gradients_without_optimizer),
     *(statistics_only_saved_by_the_second_saver, saver_without_statistics),
     *(other_models_updates, only_the_other_model_wired, two_models_apart, last_tower_wired, gan),
-    *(averages_of_moments_in_cond, assigned_in_place, zero_debiased),
+    *(averages_of_moments_in_cond, assigned_in_place, zero_debiased, layer_in_each_branch),
     *(average_of_weights_without_batch_norm, average_of_weights_beside_batch_norm),
     *(other_initial_values, layer_in_a_called_function, trained_in_a_loop),
     *(keras_layers_unwired, keras_layers_wired_by_hand, keras_model_fit_in_a_graph),
@@ -377,10 +392,11 @@ GRAPHS = (
 NO_OLD_VARIABLES = {
     *(layer_in_a_called_function, trained_in_a_loop, keras_model_fit_in_a_graph),
     *(keras_layers_unwired, keras_layers_wired_by_hand, zero_debiased),
+    layer_in_each_branch,
 }
 WITH_CONDITIONS = (
     *(training_tensor_wired, training_tensor_unwired, placeholder_with_default),
-    averages_of_moments_in_cond,
+    *(averages_of_moments_in_cond, layer_in_each_branch),
 )
 
 

@@ -185,6 +185,14 @@ def test_layers_written_by_hand_are_found(zoo, kind):
         assert {op.wiring for op in updates(zoo[f"{form}-{kind}"])} == {Wiring.TRAIN}
 
 
+@pytest.mark.parametrize("kind", ["switch", "resource"])
+def test_a_layer_in_both_branches_of_a_condition_is_one_layer(zoo, kind):
+    found = zoo[f"layer_in_each_branch-{kind}"]
+    (layer,) = found.layers.values()
+    assert (layer.layer, layer.training, layer.momentum) == ("bn", None, 0.97)
+    assert [op.wiring for op in updates(found)] == [Wiring.TRAIN] * 2
+
+
 def test_an_average_that_corrects_its_initial_value_is_one_layer(zoo):
     (layer,) = zoo["zero_debiased-resource"].layers.values()
     assert (layer.layer, layer.zero_debias, layer.momentum) == ("bn", True, 0.99)

@@ -25,7 +25,7 @@ class Hop:
     """One node of the part of a graph that proves a wiring.
 
     Attributes:
-      node: Node name.
+      node: Node name; `...` stands for the middle of a long path.
       op: Node type.
       edge: How it needs the hop before: `data`, `control`, `call` (it calls the function that the
         hop before is in), or empty for the first.

@@ -10,7 +10,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable
 
-from bn_tb.graph.node_graph import NodeGraph
+from bn_tb.graph.node_graph import BRANCHES, NodeGraph
 
 PASS = {
     *("Identity", "RefIdentity", "ReadVariableOp", "Cast", "StopGradient", "Snapshot", "Squeeze"),
@@ -83,7 +83,7 @@ class Reader:
             self.choosers.add(inputs[1])
         returned = self.graph.returned(node, port)
         if returned:
-            if op in ("If", "StatelessIf", "Case", "StatelessCase"):
+            if op in BRANCHES:
                 self.choosers.update(inputs[:1])
             return [(source, 0) for source in returned]
         if op == "IdentityN":

@@ -6,6 +6,7 @@ that it costs nothing and hits no recursion limit until somebody asks for it.
 """
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 INT, FLOAT, BOOL, DOUBLE, BYTES = 3, 2, 8, 1, 12  # FieldDescriptorProto.Type
@@ -118,6 +119,16 @@ def parse(kind: str, data: bytes) -> Any:
         return message(kind).FromString(data)
     except DecodeError as error:
         raise ValueError(str(error)) from None
+
+
+def attributes(node: Any) -> Iterator[tuple[bytes, Any]]:
+    """Yields key and value of a node's attributes; those that do not decode are left out."""
+    for data in node.attr:
+        try:
+            entry = parse("Attr", data)
+        except ValueError:
+            continue
+        yield entry.key, entry.value
 
 
 def text(name: bytes) -> str:

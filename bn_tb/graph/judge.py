@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bn_tb.graph import node_graph, saving, statistics, training, wiring
+from bn_tb.graph import layout, saving, statistics, training, wiring
 from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp
 from bn_tb.graph.expression import PASS, VARIABLES, Output, constant
-from bn_tb.graph.node_graph import NodeGraph
+from bn_tb.graph.node_graph import BRANCHES, NodeGraph
 from bn_tb.graph.statistics import Layer, Write
 from bn_tb.graph.wiring import Verdict
 
@@ -102,15 +102,24 @@ class _Judge:
 
     def _switch(self, layer: Layer) -> tuple[str, bool | None]:
         """Returns the placeholder that decides how the layer normalises, and its default."""
+        for chooser in sorted(self._choosers(layer)):
+            placeholder = _placeholder(self.graph, chooser)
+            if placeholder is not None:
+                inputs = self.graph.inputs(placeholder)
+                values = [constant(self.graph, source) for source, _ in inputs]
+                known = [bool(value) for value in values if not math.isnan(value)]
+                return self.graph.names[placeholder], known[0] if known else None
+        return "", None
+
+    def _choosers(self, layer: Layer) -> set[Output]:
         choosers = {chooser for place in layer.places for chooser in place.choosers}
         choosers.update(chooser for write in layer.writes() for chooser in write.choosers)
-        for chooser in sorted(choosers):
-            node = _placeholder(self.graph, chooser)
-            if node is not None:
-                values = [constant(self.graph, source) for source, _ in self.graph.inputs(node)]
-                known = [bool(value) for value in values if not math.isnan(value)]
-                return self.graph.names[node], known[0] if known else None
-        return "", None
+        inside = {node for place in layer.places for node, _ in place.batch.values()}
+        for node in inside | {write.node for write in layer.writes()}:
+            for caller in self.graph.callers(node):
+                if self.graph.ops[caller] in BRANCHES:
+                    choosers.update(self.graph.inputs(caller)[:1])
+        return choosers
 
 
 def judge(
@@ -123,7 +132,7 @@ def judge(
       collections: Those of the MetaGraph around it, or None.
       traces: Names of the nodes that ran, one set for each traced session.run.
     """
-    graph = node_graph.build(message)
+    graph = layout.build(message)
     found = _Judge(graph, collections, traces)
     return GraphEvidence(
         trains=bool(found.writes),
@@ -136,10 +145,11 @@ def judge(
 
 
 def _training(layer: Layer) -> bool | None:
-    """Returns how a layer normalises; one scope with both ways decides at run time."""
+    """Returns how a layer normalises; both ways in one scope or condition are a run-time matter."""
     modes: dict[str, set[bool | None]] = {}
+    conditional = any(place.choosers for place in layer.places)
     for place in layer.places:
-        modes.setdefault(place.scope, set()).add(place.training)
+        modes.setdefault("" if conditional else place.scope, set()).add(place.training)
     if not modes or any(len(found) > 1 or None in found for found in modes.values()):
         return None
     return any(True in found for found in modes.values())

@@ -17,18 +17,14 @@ def read(sources: Sequence[GraphSource]) -> GraphEvidence:
       sources: Graphs in the order written. Those that do not decode become `problems`.
     """
     problems: list[str] = []
-    graphs = list(_graphs(sources, problems))
-    with_collections = {
-        _signature(graph) for graph, collections in graphs if collections is not None
-    }
+    graphs: dict[tuple[int, bytes, bytes], tuple[Any, Collections | None]] = {}
+    for graph, collections in _graphs(sources, problems):
+        # A FileWriter writes its graph twice, some programs every epoch; MetaGraphs tell more.
+        key = _signature(graph)
+        if collections is not None or graphs.get(key, (None, None))[1] is None:
+            graphs[key] = graph, collections
     traces = list(_traces(sources, problems))
-    found = [
-        judge(graph, collections, traces)
-        for graph, collections in graphs
-        # A FileWriter writes its graph twice; the MetaGraph tells more.
-        if collections is not None or _signature(graph) not in with_collections
-    ]
-    evidence = _merged(found, problems)
+    evidence = _merged([judge(*graph, traces) for graph in graphs.values()])
     for config in _keras_models(sources, problems):
         evidence = _with_keras(evidence, config)
     return dataclasses.replace(evidence, problems=tuple(problems))
@@ -88,7 +84,7 @@ def _signature(graph: Any) -> tuple[int, bytes, bytes]:
     return (len(nodes), nodes[0].name, nodes[-1].name) if nodes else (0, b"", b"")
 
 
-def _merged(found: list[GraphEvidence], problems: list[str]) -> GraphEvidence:
+def _merged(found: list[GraphEvidence]) -> GraphEvidence:
     """Returns the evidence of all graphs; a layer's is that of the last graph that tells most."""
     trains = any(evidence.trains for evidence in found)
     telling = [evidence for evidence in found if evidence.trains == trains]

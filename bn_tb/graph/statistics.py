@@ -7,7 +7,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bn_tb.graph import normalisation
-from bn_tb.graph.expression import VARIABLES, Linear, Output, Reader, is_variable, variable_of
+from bn_tb.graph.expression import (
+    FUSED,
+    VARIABLES,
+    Linear,
+    Output,
+    Reader,
+    is_variable,
+    variable_of,
+)
 from bn_tb.graph.node_graph import NodeGraph
 from bn_tb.graph.normalisation import Normalisation
 from bn_tb.tags import STATISTICS, Role, parse_tag
@@ -19,8 +27,7 @@ WRITES = {
 }
 """Ops that write a variable, and what they do with the value."""
 
-# What initialisers, checkpoints, K.set_value and copies of other variables set a variable to.
-_NOT_COMPUTED = ("Restore", "Placeholder", "_Arg", "Random", "Truncated", "Stateless", "PyFunc")
+_BATCH_STATISTICS = {*FUSED, "Mean"}
 # Companions of a zero-debiased average: tensorflow/python/training/moving_averages.py.
 _COMPANIONS = ("/biased", "/local_step")
 _PARTITION = re.compile(r"/part_\d+$")
@@ -229,14 +236,10 @@ class _Writes:
         reader = Reader(self.graph, variable)
         alternatives = reader.read(*self.graph.inputs(node)[1])
         kind = WRITES[self.graph.ops[node]]
-        computed = any(
-            not self.graph.ops[leaf].startswith(_NOT_COMPUTED)
-            and self.graph.ops[leaf] not in VARIABLES
-            for leaf, _ in reader.leaves
-        )
-        averages = any(own != 0.0 for own, _ in alternatives)
-        if kind == "set" and not computed and not averages:
-            return None
+        of_batch = any(self.graph.ops[leaf] in _BATCH_STATISTICS for leaf, _ in reader.leaves)
+        averages = any(own not in (0.0, 1.0) for own, _ in alternatives)
+        if kind == "set" and not of_batch and not averages:
+            return None  # an initialiser, a restored checkpoint, a copy of another variable
         # A condition's other branch leaves the variable as it is.
         moving = {_momentum(kind, linear) for linear in alternatives} - {1.0} or {1.0}
         momentum = moving.pop() if len(moving) == 1 else math.nan

@@ -20,7 +20,12 @@ def updates_of(wiring: LayerWiring) -> tuple[UpdateOp, ...]:
 
 
 def wiring_of(wiring: LayerWiring) -> Wiring | None:
-    """Returns the best wiring that the updates of a layer have, or None without update ops."""
+    """Returns the best wiring that the updates of a layer have, or None without update ops.
+
+    A trace in which an update ran beside the optimizer is as good as an edge.
+    """
+    if any(update.ran for update in updates_of(wiring)):
+        return Wiring.TRAIN
     found = {update.wiring for update in updates_of(wiring)}
     return next((best for best in _BEST_FIRST if best in found), None)
 
