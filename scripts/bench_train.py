@@ -1,4 +1,6 @@
-"""Measures what a training step costs, with and without logging, beside Keras' `model.fit`.
+"""Measures what a training step costs, with and without logging, beside TensorFlow 2.
+
+That is a `tf.function` in a plain loop, and Keras' `model.fit`.
 
     python scripts/bench_train.py [--rounds=10]
 
@@ -24,6 +26,7 @@ from bn_tb.training.tf1 import tf
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # isort: split
 import keras
+import tensorflow
 
 ROUNDS = flags.DEFINE_integer("rounds", 10, "Turns of each variant.", lower_bound=1)
 STEPS = 25  # of a turn; the first ones warm up
@@ -88,8 +91,8 @@ class StepTimes(keras.callbacks.Callback):
         self.ends.append(time.perf_counter())
 
 
-def keras_turn(folder: pathlib.Path, mnist: data.Mnist) -> Turn:
-    """Returns a turn of `model.fit` on the same net, scalars written at every step."""
+def keras_net() -> keras.Model:
+    """Returns the net of `bn_tb.train`, made of Keras layers."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     net = keras.Sequential([keras.Input((784,)), layers.Reshape((28, 28, 1))])
@@ -100,6 +103,35 @@ def keras_turn(folder: pathlib.Path, mnist: data.Mnist) -> Turn:
         net.add(layers.MaxPooling2D(2, 2, padding="same"))
     net.add(layers.Flatten())
     net.add(layers.Dense(data.CLASSES))
+    return net
+
+
+def function_turn(mnist: data.Mnist) -> Turn:
+    """Returns a turn of a plain loop around a `tf.function`, which writes nothing."""
+    net = keras_net()
+    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    optimizer = keras.optimizers.Adam()
+
+    @tensorflow.function
+    def train_step(X: tensorflow.Tensor, y: tensorflow.Tensor) -> tensorflow.Tensor:
+        with tensorflow.GradientTape() as tape:
+            loss = loss_of(y, net(X, training=True))
+        gradients = tape.gradient(loss, net.trainable_variables)
+        optimizer.apply_gradients(zip(gradients, net.trainable_variables, strict=True))
+        return loss
+
+    def steps() -> Iterator[None]:
+        for X, y in mnist.train.shuffled_batches(BATCH_SIZE, seed=0):
+            train_step(tensorflow.constant(X), tensorflow.constant(y)).numpy()
+            yield
+
+    endless = steps()
+    return lambda: durations(endless)
+
+
+def keras_turn(folder: pathlib.Path, mnist: data.Mnist) -> Turn:
+    """Returns a turn of `model.fit` on the same net, scalars written at every step."""
+    net = keras_net()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     net.compile("adam", loss, metrics=["accuracy"])
     X, y = mnist.train.batch(slice(0, STEPS * BATCH_SIZE))
@@ -119,6 +151,7 @@ def main(_: list[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         turns = our_turns(folder, mnist)
+        turns["tf.function in a plain loop, nothing logged"] = function_turn(mnist)
         turns["Keras model.fit, TensorBoard callback"] = keras_turn(folder, mnist)
         measured: dict[str, list[float]] = {variant: [] for variant in turns}
         for _ in range(ROUNDS.value):
@@ -126,9 +159,9 @@ def main(_: list[str]) -> None:
                 measured[variant] += turn()[WARM_UP:]
     medians = {variant: float(np.median(times)) for variant, times in measured.items()}
     base = next(iter(medians.values()))
-    print(f"{'batch of ' + str(BATCH_SIZE):40} {'ms a step':>9} {'ratio':>6}")
+    print(f"{'batch of ' + str(BATCH_SIZE):44} {'ms a step':>9} {'ratio':>6}")
     for variant, median in medians.items():
-        print(f"{variant:40} {median * 1000:9.2f} {median / base:6.3f}")
+        print(f"{variant:44} {median * 1000:9.2f} {median / base:6.3f}")
 
 
 if __name__ == "__main__":

@@ -162,6 +162,7 @@ def run(study: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             print(f"{name}: interrupted; the same command continues", file=sys.stderr)
             sys.exit(130)
-        print(f"{time.monotonic() - started:.0f} s", file=sys.stderr)
+        elapsed, processor = time.monotonic() - started, time.process_time()
+        print(f"{elapsed:.0f} s, {processor:.0f} s of processor time", file=sys.stderr)
 
     app.run(main)
