@@ -236,7 +236,11 @@ class _Writes:
         reader = Reader(self.graph, variable)
         alternatives = reader.read(*self.graph.inputs(node)[1])
         kind = WRITES[self.graph.ops[node]]
-        of_batch = any(self.graph.ops[leaf] in _BATCH_STATISTICS for leaf, _ in reader.leaves)
+        of_batch = any(
+            self.graph.ops[leaf] in _BATCH_STATISTICS
+            or self.graph.names[leaf].endswith(_COMPANIONS)
+            for leaf, _ in reader.leaves
+        )
         averages = any(own not in (0.0, 1.0) for own, _ in alternatives)
         if kind == "set" and not of_batch and not averages:
             return None  # an initialiser, a restored checkpoint, a copy of another variable
