@@ -69,27 +69,38 @@ def train(
     return {cell.RESULTS: list(epochs.train(folder, contestants, settings, mnist))}
 
 
+COLUMNS = {  # of the table: what it is called, its factor and its form
+    "train_accuracy": ("train (%)", 100, ".2f"),
+    "test_accuracy": ("test (%)", 100, ".2f"),
+    "test_loss": ("test loss", 1, ".3f"),
+}
+
+
 def print_table(rows: curves.Table) -> None:
-    """Prints the accuracies after each epoch as Markdown."""
+    """Prints accuracies and test loss after each epoch as Markdown."""
     heads, columns = ["step"], []
     for name in MODELS:
-        for part in ("train", "test"):
-            mine = curves.select(rows, model=name)
-            steps, values = curves.curve(mine, f"{part}_accuracy")
-            heads.append(f"{name} {part} (%)")
-            columns.append([curves.mean_and_range(100 * v, ".2f") for v in values.T])
+        mine = curves.select(rows, model=name)
+        for column, (head, factor, form) in COLUMNS.items():
+            steps, values = curves.curve(mine, column)
+            heads.append(f"{name} {head}")
+            columns.append([curves.mean_and_range(factor * v, form) for v in values.T])
     curves.print_table(heads, zip([f"{step:.0f}" for step in steps], *columns, strict=True))
 
 
 def draw(rows: curves.Table, path: pathlib.Path) -> None:
-    """Draws training and test accuracy against the step, a colour for each model."""
-    with pictures.figure(path, columns=2, sharey=True) as axes:
-        for part, axis in zip(("train", "test"), axes, strict=True):
-            for name, colour in zip(MODELS, pictures.COLOURS, strict=False):
-                steps, values = curves.curve(curves.select(rows, model=name), f"{part}_accuracy")
-                pictures.band(axis, steps, 100 * values, colour, name)
-            axis.set(xlabel="training step", ylabel=f"{part} accuracy (%)", ylim=(0, 101))
-        axes[1].legend()
+    """Draws accuracies and test loss against the step, a colour and a line for each model."""
+    with pictures.figure(path, columns=3) as (train_axes, test_axes, loss_axes):
+        for name, colour, line in zip(MODELS, pictures.COLOURS, ("-", "-", "--"), strict=False):
+            mine = curves.select(rows, model=name)
+            for axes, column in zip((train_axes, test_axes, loss_axes), COLUMNS, strict=True):
+                steps, values = curves.curve(mine, column)
+                factor = COLUMNS[column][1]
+                pictures.band(axes, steps, factor * values, colour, name, line)
+        train_axes.set(xlabel="training step", ylabel="training accuracy (%)", ylim=(0, 101))
+        test_axes.set(xlabel="training step", ylabel="test accuracy (%)", ylim=(0, 101))
+        loss_axes.set(xlabel="training step", ylabel="test loss (nats)", ylim=(0, 2.5))
+        pictures.legend(train_axes)
 
 
 if __name__ == "__main__":

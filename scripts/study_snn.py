@@ -52,6 +52,7 @@ LINES = {  # a colour for each activation
     "ELU": (pictures.COLOURS[2], "-"),
     "ELU_BN": (pictures.COLOURS[2], "--"),
 }
+LOSS_TICKS = (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 SMOOTHED = 10  # steps; of the losses that are drawn
 LOSSES, ACTIVATIONS = "losses.csv", "activations.csv"
 
@@ -180,31 +181,33 @@ def training_losses(folder: pathlib.Path) -> Iterator[cell.Row]:
 
 def print_results(rows: curves.Table, losses: curves.Table) -> None:
     """Prints how well each model ends, and how unsteady its loss is from step to step."""
-    heads = [
-        "experiment",
-        "model",
-        "test accuracy (%)",
-        "training loss (nats)",
-        "its unsteadiness (%)",
-    ]
-    body = []
-    for experiment, mine in curves.by(rows, "experiment").items():
-        noted = curves.select(losses, experiment=experiment)
-        for name in RECIPES:
-            _, accuracy = curves.curve(curves.select(mine, model=name), "test_accuracy")
-            _, loss = curves.curve(curves.select(noted, model=name), "loss")
-            late = loss[:, loss.shape[1] // 2 :]  # [S, T]
-            ends = late[:, late.shape[1] // 2 :].mean(axis=1)
-            body.append(
-                [
-                    experiment,
-                    name,
-                    curves.mean_and_range(100 * accuracy[:, -1], ".2f"),
-                    curves.mean_and_range(ends, ".3f"),
-                    curves.mean_and_range(100 * unsteadiness(late), ".0f"),
-                ]
-            )
-    curves.print_table(heads, body)
+
+    def last_accuracy(experiment: str, name: str) -> str:
+        mine = curves.select(rows, experiment=experiment, model=name)
+        return curves.mean_and_range(100 * curves.curve(mine, "test_accuracy")[1][:, -1], ".1f")
+
+    def late_losses(experiment: str, name: str) -> np.ndarray:
+        mine = curves.select(losses, experiment=experiment, model=name)
+        values = curves.curve(mine, "loss")[1]
+        return values[:, values.shape[1] // 2 :]
+
+    def last_loss(experiment: str, name: str) -> str:
+        late = late_losses(experiment, name)
+        return curves.mean_and_range(late[:, late.shape[1] // 2 :].mean(axis=1), ".3f")
+
+    def last_unsteadiness(experiment: str, name: str) -> str:
+        return curves.mean_and_range(100 * unsteadiness(late_losses(experiment, name)), ".0f")
+
+    for what, of in (
+        ("test accuracy at the end (%)", last_accuracy),
+        ("training loss, mean of the last quarter (nats)", last_loss),
+        ("unsteadiness of the loss in the second half (%)", last_unsteadiness),
+    ):
+        body = [
+            [experiment, *(of(experiment, name) for name in RECIPES)]
+            for experiment in curves.by(rows, "experiment")
+        ]
+        curves.print_table([what, *RECIPES], body)
 
 
 def unsteadiness(losses: np.ndarray) -> np.ndarray:
@@ -222,30 +225,29 @@ def unsteadiness(losses: np.ndarray) -> np.ndarray:
     return np.diff(losses, axis=1).std(axis=1) / np.sqrt(2) / losses.mean(axis=1)
 
 
+def deepest(moments: curves.Table) -> dict[str, list[dict[str, str]]]:
+    """Returns the rows of each experiment on the deepest net."""
+    groups = curves.by(moments, "experiment")
+    layers = {name: max(int(row["layer"]) for row in rows) for name, rows in groups.items()}
+    most = max(layers.values())
+    return {name: rows for name, rows in groups.items() if layers[name] == most}
+
+
 def print_moments(moments: curves.Table) -> None:
-    """Prints mean and variance of the activations of some layers, before and after training."""
-    heads = [
-        "experiment",
-        "model",
-        "layer",
-        "mean, step 0",
-        "variance",
-        "mean, last step",
-        "variance",
-    ]
+    """Prints between what the layers' activations lie in the deepest net, means over the seeds."""
+    heads = [f"{what}, {when}" for when in ("step 0", "the end") for what in ("means", "variances")]
     body = []
-    for experiment, mine in curves.by(moments, "experiment").items():
-        for name, rows in curves.by(mine, "model").items():
-            layers = sorted({int(row["layer"]) for row in rows})
-            steps = sorted({int(row["step"]) for row in rows})
-            for layer in (layers[0], layers[len(layers) // 2], layers[-1]):
-                cells = [experiment, name, str(layer)]
-                for step in (steps[0], steps[-1]):
-                    found = curves.select(rows, layer=layer, step=step)
-                    for column in ("mean", "variance"):
-                        cells.append(f"{np.mean([float(row[column]) for row in found]):.3g}")
-                body.append(cells)
-    curves.print_table(heads, body)
+    for experiment, mine in deepest(moments).items():
+        steps = sorted({int(row["step"]) for row in mine})
+        for name in RECIPES:
+            cells = [experiment, name]
+            for step in (steps[0], steps[-1]):
+                rows = curves.select(mine, model=name, step=step)
+                for column in ("mean", "variance"):
+                    values = curves.curve(rows, column, "layer")[1].mean(axis=0)
+                    cells.append(f"{values.min():.3g} to {values.max():.3g}")
+            body.append(cells)
+    curves.print_table(["experiment", "model", *heads], body)
 
 
 def draw_losses(losses: curves.Table, path: pathlib.Path) -> None:
@@ -260,7 +262,8 @@ def draw_losses(losses: curves.Table, path: pathlib.Path) -> None:
                 steps, values = curves.curve(curves.select(mine, model=name), "loss")
                 pictures.band(axes, smooth(steps), smooth(values), colour, name, line)
             axes.set(title=title(experiment), yscale="log")
-            pictures.plain_numbers(axes.yaxis)
+            low, high = axes.get_ylim()
+            pictures.plain_numbers(axes.yaxis, [t for t in LOSS_TICKS if low <= t <= high])
         for axes in panels:
             axes.remove()
         for axes in grid[:, 0]:
@@ -283,25 +286,28 @@ def smooth(values: np.ndarray) -> np.ndarray:
 
 
 def draw_moments(moments: curves.Table, path: pathlib.Path) -> None:
-    """Draws mean and variance of the activations over the layers of the deepest net."""
-    experiment = max(
-        curves.by(moments, "experiment"),
-        key=lambda name: len(curves.by(curves.select(moments, experiment=name), "layer")),
-    )
-    mine = curves.select(moments, experiment=experiment)
-    steps = sorted({int(row["step"]) for row in mine})
-    with pictures.figure(path, 2, 2, sharex=True, sharey="row") as grid:
-        for column, step in enumerate((steps[0], steps[-1])):
-            for name, (colour, line) in LINES.items():
-                rows = curves.select(mine, model=name, step=step)
-                for axes, moment in zip(grid[:, column], ("mean", "variance"), strict=True):
-                    layers, values = curves.curve(rows, moment, "layer")
+    """Draws mean and variance over the layers of the deepest net, before and after training."""
+    groups = deepest(moments)
+    first = next(iter(groups.values()))
+    panels = [("before training", curves.select(first, step=0))]
+    for experiment, rows in groups.items():
+        last = max(int(row["step"]) for row in rows)
+        name = title(experiment).partition(", ")[2]
+        panels.append((f"after {last} steps, {name}", curves.select(rows, step=last)))
+    with pictures.figure(path, 2, len(panels), sharex=True, sharey="row") as grid:
+        for (head, rows), column in zip(panels, grid.T, strict=True):
+            for axes, moment in zip(column, ("mean", "variance"), strict=True):
+                for name, (colour, line) in LINES.items():
+                    mine = curves.select(rows, model=name)
+                    layers, values = curves.curve(mine, moment, "layer")
                     pictures.band(axes, layers, values, colour, name, line)
-            grid[0, column].set(title="before training" if step == 0 else f"after {step} steps")
-            grid[1, column].set(xlabel="hidden layer", yscale="log")
-        grid[0, 0].set(ylabel="mean of the activations")
-        grid[1, 0].set(ylabel="variance of the activations")
-        pictures.plain_numbers(grid[1, 0].yaxis)
+            column[0].set_title(head)
+            column[1].set_xlabel("hidden layer")
+        grid[0, 0].set_ylabel("mean of the activations")
+        grid[0, 0].set_yscale("symlog", linthresh=1)  # logarithmic beyond 1, and shows 0
+        grid[1, 0].set(ylabel="variance of the activations", yscale="log")
+        for axes in grid[:, 0]:
+            pictures.plain_numbers(axes.yaxis)
         pictures.legend(grid[0, 0])
 
 
