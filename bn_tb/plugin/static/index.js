@@ -34,14 +34,14 @@ const exportLink = (format, run) => html('a', {
   title: `Download this report as ${format.toUpperCase()}`,
 }, format.toUpperCase());
 
-const tabLink = (title, tab, settings) => html('a', {
-  href: tabUrl(tab, settings), target: '_top',
+const tabLink = (name, hint, tab, settings) => html('a', {
+  href: tabUrl(tab, settings), target: '_top', title: hint,
   click: (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
     visit(tabUrl(tab, settings));
   },
-}, title);
+}, name);
 
 const host = {
   state: urlState,
@@ -52,8 +52,8 @@ const host = {
   layerLinks(run, layer) {
     const tags = layer.statistics.map((statistic) => statistic.tag).filter(Boolean);
     const links = [];
-    if (tags.length) links.push(tabLink('Histograms', 'histograms', { tagFilter: tags.map(escaped).join('|') }));
-    if (layer.wiring) links.push(tabLink('Graph', 'graphs', { run: run.run }));
+    if (tags.length) links.push(tabLink('Histograms', 'These tags in the Histograms tab', 'histograms', { tagFilter: tags.map(escaped).join('|') }));
+    if (layer.wiring) links.push(tabLink('Graph', `The Graphs tab; choose the run ${run.run} there`, 'graphs', {}));
     return links;
   },
   empty: (overview) => [html('div', { class: 'state' },

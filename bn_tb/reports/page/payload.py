@@ -27,6 +27,7 @@ CHART_POINTS = 400  # points a series; a chart is at most about 1000 pixels wide
 SPARK_POINTS = 24  # points a sparkline, which is 96 pixels wide
 CURVE_POINTS = 60  # points of a predicted curve, which is smooth
 MOST_WEIGHT = 0.99  # above it, where a statistic is going cannot be told from where it is
+PREDICTED = ("healthy", "lagging")  # others go their own way
 ONE_SIGMA = [2, 6]  # places of -1 and +1 sigma in series.BAND_LEVELS
 
 
@@ -164,7 +165,7 @@ def _statistic(role: Role, layer: BatchNormLayer, judged: LayerDiagnosis, points
         "points": int(series.steps.size),
         "thinned": series.thinned,
         "non_finite_from": int(series.steps[np.argmax(broken)]) if broken.any() else None,
-        "predicted": None if broken.any() else _predicted(initial, series, judged),
+        "predicted": _predicted(initial, series, judged) if judged.verdict in PREDICTED else None,
     }
 
 
@@ -176,7 +177,7 @@ def _predicted(initial: float, series: HistogramSeries, judged: LayerDiagnosis) 
     one channel does, and its c follows from the last point.
     """
     rate, weight = _rate(judged), judged.initial_weight
-    if judged.verdict == "stale" or rate is None or weight is None or weight > MOST_WEIGHT:
+    if rate is None or weight is None or weight > MOST_WEIGHT:
         return None
     target = (series.bands[-1, ONE_SIGMA].astype(float) - weight * initial) / (1 - weight)
     steps = _even_steps(judged)

@@ -24,7 +24,8 @@ export function sharedCursor() {
  *   domain: [first step, last step];
  *   series: [{label, tone, steps, values | low and high, dashed}], bands before lines;
  *   levels: [{value, label}] horizontal reference lines;
- *   region: {from, to, label} steps to shade;  marks: [{step, label}] vertical lines;
+ *   region: {from, to, label} steps to shade;  marks: [{step, label, tone}] vertical
+ *   lines;
  *   format: number to text;  range: fixed [low, high] of the y axis;  log: whether it may be
  *   logarithmic.
  * @param {object} cursor from `sharedCursor`
@@ -177,7 +178,7 @@ function referenceLine(level, y, width) {
 function verticalMark(mark, x) {
   const at = x.at(mark.step);
   const right = at > (x.at(x.domain[0]) + x.at(x.domain[1])) / 2;
-  return svg('g', { class: 'mark' },
+  return svg('g', { class: `mark tone-${mark.tone}` },
     svg('line', { x1: at, x2: at, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
     svg('text', { x: right ? at - 6 : at + 6, y: MARGIN.top + 14, 'text-anchor': right ? 'end' : 'start' }, mark.label));
 }

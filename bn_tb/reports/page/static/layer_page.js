@@ -84,7 +84,7 @@ function statisticChart(statistic, judged, domain, cursor) {
     levels: [{ value: initial, label: stuck ? `still at the initial value ${initial}` : `initial value ${initial}` }],
     marks: [
       ...trustedMark(judged),
-      ...(statistic.non_finite_from === null ? [] : [{ step: statistic.non_finite_from, label: 'not finite from here' }]),
+      ...(statistic.non_finite_from === null ? [] : [{ step: statistic.non_finite_from, label: 'not finite from here on', tone: 'bad' }]),
     ],
   }, cursor);
 }
@@ -109,7 +109,7 @@ function level({ steps }, number) {
 
 function trustedMark(judged) {
   return judged.trusted_from !== null && judged.trusted_from > judged.first_step && judged.trusted_from <= judged.last_step
-    ? [{ step: judged.trusted_from, label: `trusted from step ${step(judged.trusted_from)}` }] : [];
+    ? [{ step: judged.trusted_from, label: `trusted from step ${step(judged.trusted_from)}`, tone: 'healthy' }] : [];
 }
 
 /** How much of the initial value is left, as it is and as the momentum predicts. */

@@ -72,9 +72,8 @@ function runRow(run, runLink) {
   return (now, isSelected) => {
     if (now.verdict !== verdict) {
       verdict = now.verdict;
-      const cut = run.run.lastIndexOf('/');
       const name = html('span', { class: 'run-name', title: run.run },
-        html('span', {}, run.run.slice(0, Math.max(cut, 0))), html('span', {}, run.run.slice(Math.max(cut, 0))));
+        runNameParts(run.run).map((part) => html('span', {}, part)));
       const state = html('span', { class: 'run-verdict' }, verdict ?? 'not read yet');
       if (verdict) link.setAttribute('data-verdict', verdict);
       link.replaceChildren(sign(verdict), name, state);
@@ -83,6 +82,12 @@ function runRow(run, runLink) {
     else link.removeAttribute('aria-current');
     return item;
   };
+}
+
+/** Folder and last component; where there is no room for both, the folder is cut. */
+function runNameParts(name) {
+  const cut = name.lastIndexOf('/');
+  return cut > 0 ? [name.slice(0, cut), name.slice(cut)] : [name];
 }
 
 function verdictChips(runs, filter, change) {

@@ -44,7 +44,7 @@ export function value(number) {
   if (number === null || number === undefined) return 'not finite';
   const size = Math.abs(number);
   const text = size !== 0 && (size >= 1e5 || size < 1e-3)
-    ? number.toExponential(2).replace('e+', 'e')
+    ? number.toExponential(2).replace(/\.?0*e\+?/, 'e')
     : String(Number(number.toPrecision(4)));
   return text.replaceAll('-', '−');
 }
