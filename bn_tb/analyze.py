@@ -25,6 +25,9 @@ MAX_WIDTH = 140
 
 def console_main() -> None:
     """Runs the command line and exits; errors that a person can act on are one line."""
+    # What the caller closed (`>&-`) is None; these stay open until the end.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     try:
         status = main(sys.argv[1:])
     except BnTbError as error:
@@ -46,6 +49,8 @@ def main(argv: list[str]) -> int:
     settings = _settings(flags)
     if flags.on_finding and not flags.watch:
         raise UsageError("--on_finding needs --watch")
+    if flags.update_baseline and (flags.watch or flags.diff or flags.show_tags):
+        raise UsageError("--update_baseline goes with a report alone")
     modes = {"show_tags": _show_tags, "diff": _diff, "watch": _watch}
     mode = next((mode for name, mode in modes.items() if flags[name].value), _report)
     return mode(flags, logdirs, settings)
@@ -64,7 +69,7 @@ def analyze(logdirs: list[str], settings: "Settings", update_baseline: bool = Fa
     gate = settings.gate(update_baseline)
     found = [logdir for logdir in logdirs if os.path.exists(logdir)]
     runs = bn_tb.read_logdir(found, settings.patterns())
-    diagnoses = bn_tb.diagnose(runs, settings.options())
+    diagnoses = bn_tb.diagnose(output.progress(runs), settings.options())
     seen = {diagnosis.subject.run.logdir for diagnosis in diagnoses}
     problems = tuple(unusable.why(logdir) for logdir in logdirs if logdir not in seen)
     report = dataclasses.replace(gate, runs=diagnoses, problems=problems)

@@ -2,9 +2,21 @@
 
 import io
 import os
+import secrets
 import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from bn_tb.errors import UsageError
+from bn_tb.reports.safe_text import one_line
+
+if TYPE_CHECKING:
+    from bn_tb.run import Run
+
+PATIENCE = 0.5
+"""Seconds after which a person at a terminal wonders what happens."""
+CLEAR_LINE = "\r\x1b[2K"
 
 
 def write_file(path: str, text: str) -> None:
@@ -19,7 +31,7 @@ def write_file(path: str, text: str) -> None:
             with open(target, "w", encoding="utf-8", newline="\n") as device:  # /dev/stdout, a pipe
                 device.write(text)
             return
-        partial = f"{target}.{os.getpid()}.part"
+        partial = f"{target}.{secrets.token_hex(4)}.part"
         try:
             with open(partial, "x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -32,20 +44,40 @@ def write_file(path: str, text: str) -> None:
 
 
 def write_stdout(text: str) -> None:
-    """Writes to standard output; a reader that went away is no error."""
+    """Writes to standard output; a reader that went away is no error.
+
+    Raises:
+      UsageError: Nothing more can be written, as on a full disk.
+    """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name that cp1252 does not have
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe: or exit prints an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise UsageError(f"standard output: {error.strerror}") from None
+
+
+def progress(runs: "Iterable[Run]") -> "Iterator[Run]":
+    """Yields runs; on a terminal standard error says how many, if it takes time."""
+    if not sys.stderr.isatty():
+        yield from runs
+        return
+    start = time.monotonic()
+    for number, run in enumerate(runs, start=1):
+        if time.monotonic() - start > PATIENCE:
+            sys.stderr.write(f"{CLEAR_LINE}bn_tb: {number:,} runs read")
+            sys.stderr.flush()
+        yield run
+    sys.stderr.write(CLEAR_LINE)
 
 
 def note(text: str) -> None:
-    """Writes a line for people to standard error."""
-    print(f"bn_tb: {text}", file=sys.stderr)
+    """Writes a line for people to standard error; it may hold names of files."""
+    print(f"bn_tb: {one_line(text)}", file=sys.stderr)
 
 
 def shows_colour() -> bool:

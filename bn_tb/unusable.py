@@ -11,6 +11,8 @@ _LOOK_AT = 1000
 
 def why(logdir: str) -> str:
     """Returns the line for a LOGDIR that is missing or holds no event files."""
+    if "://" in logdir:
+        return f"{logdir}: not a local path; copy its event files (*.tfevents.*) here first"
     if not os.path.exists(logdir):
         return f"{logdir}: no such file or folder{_nearest(logdir)}"
     for number, name in enumerate(_files(logdir)):

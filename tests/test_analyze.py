@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import sys
 import pytest
 import written_logs as logs
 
-from bn_tb import analyze, analyze_flags
+from bn_tb import analyze, analyze_flags, output
 from bn_tb.errors import UsageError
 
 TOLD = {"lagging": ["--momentum=0.999"]}
@@ -115,6 +116,19 @@ def test_folder_of_checkpoints_is_recognised(tmp_path, capsys):
     assert "holds checkpoints (model.ckpt-100.index) but no event files" in capsys.readouterr().err
 
 
+def test_remote_logdir_says_what_to_do(capsys):
+    assert run("gs://bucket/logs") == 2
+    assert "not a local path; copy its event files" in capsys.readouterr().err
+
+
+def test_name_of_a_foreign_file_cannot_steer_the_terminal(tmp_path, capsys):
+    (tmp_path / "\x1b]0;owned\x07.ckpt").touch()
+    assert run(tmp_path) == 2
+    err = capsys.readouterr().err
+    assert "\x1b" not in err
+    assert r"\x1b]0;owned\x07.ckpt" in err
+
+
 def test_one_event_file_is_a_logdir(logdir, capsys):
     (file,) = (logdir / "stale").iterdir()
     assert run(file, "--format=json") == 1
@@ -138,6 +152,7 @@ def test_one_event_file_is_a_logdir(logdir, capsys):
         (["--baseline=missing.json", "x"], "no such baseline"),
         (["--config=missing.toml", "x"], "missing.toml: cannot read"),
         (["--diff", "x"], "want two logdirs"),
+        (["--diff", "--update_baseline", "x", "y"], "goes with a report alone"),
         (["--on_finding=true", "x"], "needs --watch"),
         (["--watch", "--on_finding=no-such-program", "x"], "no program 'no-such-program'"),
         (["--watch", "--format=json", "x"], "leave --format"),
@@ -339,6 +354,39 @@ def test_broken_pipe_ends_quietly(logdir):
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait() == 1
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_full_disk_is_one_line_and_exits_with_2(logdir):
+    root = pathlib.Path(__file__).parents[1]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bn_tb.analyze", str(logdir / "stale")],
+            cwd=root,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (
+        2,
+        "bn_tb: standard output: No space left on device\n",
+    )
+
+
+@pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
+def test_closed_streams_change_no_exit_status(logdir):
+    line = f"{sys.executable} -m bn_tb.analyze {logdir / 'stale'} >&- 2>&-"
+    done = subprocess.run(["sh", "-c", line], cwd=pathlib.Path(__file__).parents[1])
+    assert done.returncode == 1
+
+
+def test_slow_reading_is_told_on_a_terminal_and_wiped_out(monkeypatch, capsys):
+    seconds = iter([0.0, 0.1, 0.6])
+    monkeypatch.setattr(output.time, "monotonic", lambda: next(seconds))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert list(output.progress(iter("ab"))) == ["a", "b"]
+    wiped = "\r\x1b[2K"
+    assert capsys.readouterr().err == f"{wiped}bn_tb: 2 runs read{wiped}"
 
 
 def test_interrupt_ends_quietly_with_130(monkeypatch, capsys):

@@ -175,6 +175,14 @@ def test_markdown_code_cannot_leave_its_block():
     assert text.count("````") == 2
 
 
+def test_markdown_of_500_runs_fits_a_comment_on_github_and_tells_each_fault():
+    kinds = (made.stale, made.healthy, made.lagging, made.broken)
+    text = bn_tb.render([kinds[i % 4](f"exp{i}/train") for i in range(500)], "markdown")
+    assert len(text) < 65_536
+    assert "| | 460 more runs | 115 broken, 115 stale, 115 lagging, 115 healthy |" in text
+    assert text.count("#### BN") == 4
+
+
 def test_markdown_table_has_three_cells_in_every_row():
     text = bn_tb.render([hostile_run(), *EVERY_RUN], "markdown")
     rows = [line for line in text.splitlines() if line.startswith("|")]

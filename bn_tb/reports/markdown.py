@@ -9,8 +9,12 @@ from bn_tb.reports import wording
 from bn_tb.reports.report import Report, View
 from bn_tb.reports.safe_text import one_line, prose_and_code
 
-DETAILED_RUNS = 20
-"""Runs with a section of their own unless `verbose`; GitHub cuts comments at 65,536 characters."""
+RUN_ROWS = 50
+"""Runs up to which all have a row of the table; GitHub cuts comments at 65,536 characters."""
+ROWS_PER_VERDICT = 10
+"""Rows of one verdict where there are more runs, unless `verbose`."""
+DETAILED_RUNS = 10
+"""Runs with a section of their own unless `verbose`; each has a finding that is new."""
 NAMED_LAYERS = 10
 
 _MARKUP = re.compile(r"([\\`*\[\]#|~$]|(?<!\w)_|_(?!\w)|^\s*[-+=])")
@@ -31,13 +35,9 @@ def _lines(report: Report, view: View) -> Iterator[str]:
     for problem in report.problems:
         yield f"- {escaped(problem)}"
     if runs:
-        yield "| verdict | run | why |"
-        yield "| --- | --- | --- |"
-    for run in runs:
-        name = escaped(wording.run_name(report, run))
-        yield f"| {_mark(run)} | {name} | {escaped(wording.reason(run))} |"
+        yield from _table(report, runs, view)
     told = [run for run in runs if run.findings]
-    shown = told if view.verbose else told[:DETAILED_RUNS]
+    shown = told if view.verbose else wording.telling(told, DETAILED_RUNS)
     for run in shown:
         yield from _run(report, run)
     if len(told) > len(shown):
@@ -46,6 +46,18 @@ def _lines(report: Report, view: View) -> Iterator[str]:
     for entry in report.cured:
         yield ""
         yield f"Cured since the baseline: {entry.code} in {escaped(entry.run)}."
+
+
+def _table(report: Report, runs: list[RunDiagnosis], view: View) -> Iterator[str]:
+    yield "| verdict | run | why |"
+    yield "| --- | --- | --- |"
+    most = len(runs) if view.verbose else RUN_ROWS
+    shown, left = wording.representatives(runs, most, ROWS_PER_VERDICT)
+    for run in shown:
+        name = escaped(wording.run_name(report, run))
+        yield f"| {_mark(run)} | {name} | {escaped(wording.reason(run))} |"
+    if left:
+        yield f"| | {wording.count(len(left), 'more run')} | {wording.verdict_counts(left)} |"
 
 
 def _mark(run: RunDiagnosis) -> str:
@@ -75,7 +87,7 @@ def _finding(report: Report, run: RunDiagnosis, finding: Finding) -> Iterator[st
     yield ""
     yield escaped(finding.message)
     yield ""
-    if finding.layers:
+    if finding.layers and finding.layers[0] not in finding.message:
         yield f"- Layers: {escaped(wording.listed(finding.layers, NAMED_LAYERS))}"
     for line in finding.evidence:
         yield f"- {escaped(line)}"

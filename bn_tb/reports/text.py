@@ -21,7 +21,7 @@ RUN_ROWS = 30
 ROWS_PER_VERDICT = 8
 """Rows of one verdict where there are more runs, unless `verbose`."""
 UNINTERESTING = ("no-batch-norm",)
-"""Verdicts whose runs share a row: those of test runs beside a training run."""
+"""Verdicts whose runs share a row at the end: those of test runs beside a training run."""
 NAMED_RUNS = 2
 """Runs named in a shared row."""
 DETAILED_RUNS = 5
@@ -77,7 +77,7 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
         yield Text(f"{wording.count(len(runs), 'run')}: {wording.verdict_counts(runs)}", "bold")
         yield Text()
         yield _run_table(report, runs, view)
-    shown = runs if view.verbose or len(runs) == 1 else _telling(runs)
+    shown = runs if view.verbose or len(runs) == 1 else wording.telling(runs, DETAILED_RUNS)
     told = _Told({}, set())
     for run in shown:
         if len(runs) > 1:
@@ -87,38 +87,28 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     yield from _closing(report, untold, view)
 
 
-def _telling(runs: list[RunDiagnosis]) -> list[RunDiagnosis]:
-    """Returns the worst runs of which each has a finding that those before it have not."""
-    chosen: list[RunDiagnosis] = []
-    told: set[str] = set()
-    for run in runs:
-        codes = {finding.code for finding in run.findings}
-        if codes - told and len(chosen) < DETAILED_RUNS:
-            chosen.append(run)
-            told |= codes
-    return chosen
-
-
 def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     table = Table.grid(padding=(0, 2), expand=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", max_width=max(view.width // 2 - 8, 16))
     table.add_column(overflow="fold")
-    most = len(runs) if view.verbose or len(runs) <= RUN_ROWS else ROWS_PER_VERDICT
-    left = []
-    for verdict in dict.fromkeys(run.verdict for run in runs):
-        same = [run for run in runs if run.verdict == verdict]
-        if verdict in UNINTERESTING and len(same) > NAMED_RUNS and not view.verbose:
-            names = [wording.run_name(report, run) for run in same]
-            table.add_row(verdict, Text(f"{len(same):,} runs"), wording.listed(names, NAMED_RUNS))
-            continue
-        left += same[most:]
-        for run in same[:most]:
-            table.add_row(
-                Text(run.verdict, VERDICT_STYLE.get(run.verdict, "")),
-                Text(wording.run_name(report, run)),
-                Text(wording.reason(run)),
-            )
+    dull = [run for run in runs if run.verdict in UNINTERESTING]
+    if len(dull) <= NAMED_RUNS or view.verbose:
+        dull = []
+    rest = [run for run in runs if run.verdict not in UNINTERESTING or not dull]
+    most = len(rest) if view.verbose else RUN_ROWS
+    shown, left = wording.representatives(rest, most, ROWS_PER_VERDICT)
+    for run in shown:
+        table.add_row(
+            Text(run.verdict, VERDICT_STYLE.get(run.verdict, "")),
+            Text(wording.run_name(report, run)),
+            Text(wording.reason(run)),
+        )
+    if dull:
+        names = [wording.run_name(report, run) for run in dull]
+        table.add_row(
+            dull[0].verdict, f"{len(dull):,} runs", Text(wording.listed(names, NAMED_RUNS))
+        )
     if not left:
         return Group(table)
     return Group(table, Text(f"and {wording.verdict_counts(left)}: see them with --verbose", "dim"))

@@ -1,5 +1,6 @@
 """The same sentences in every format that people read: names, counts, verdicts in words."""
 
+import collections
 import posixpath
 from collections.abc import Iterable, Sequence
 
@@ -44,6 +45,33 @@ def verdict_counts(runs: Iterable[RunDiagnosis]) -> str:
 def worst_first(runs: Iterable[RunDiagnosis]) -> list[RunDiagnosis]:
     """Returns runs by verdict, worst first; within a verdict in reading order."""
     return sorted(runs, key=lambda run: VERDICTS.index(run.verdict))
+
+
+def representatives(
+    runs: Sequence[RunDiagnosis], most: int, per_verdict: int
+) -> tuple[list[RunDiagnosis], list[RunDiagnosis]]:
+    """Returns all of up to `most` runs, else the first few of each verdict; and the others."""
+    if len(runs) <= most:
+        return list(runs), []
+    seen: collections.Counter[str] = collections.Counter()
+    shown: list[RunDiagnosis] = []
+    left: list[RunDiagnosis] = []
+    for run in runs:
+        seen[run.verdict] += 1
+        (shown if seen[run.verdict] <= per_verdict else left).append(run)
+    return shown, left
+
+
+def telling(runs: Iterable[RunDiagnosis], most: int) -> list[RunDiagnosis]:
+    """Returns the first runs of which each has a finding that those before it have not."""
+    chosen: list[RunDiagnosis] = []
+    told: set[str] = set()
+    for run in runs:
+        codes = {finding.code for finding in run.findings}
+        if codes - told and len(chosen) < most:
+            chosen.append(run)
+            told |= codes
+    return chosen
 
 
 def run_name(report: Report, diagnosis: RunDiagnosis) -> str:
