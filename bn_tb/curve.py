@@ -41,6 +41,7 @@ _POINTS = 64  # of a long series that are fitted
 _SEEN = 0.1  # smallest share that is claimed; twice the limit of BN201
 _CLOSE = 0.07  # root mean square residual relative to the curve
 _AGREE = 0.15  # range of the shares of one layer's curves
+_MOSTLY = 0.37  # 1 / e, one time constant: curves that all say more than this agree on "mostly"
 _STRAIGHT = 0.15  # range of the floor's slope from the origin, relative to its median
 _MOVED = 0.9  # floor at the last point; less movement than that may be noise
 _FEWEST = 4  # points; an exponential has two parameters
@@ -132,6 +133,8 @@ def _clear_share(layer: Began) -> float | None:
     residuals = np.maximum(1 - explained / energy[:, None], 0)
     shares = np.exp(-_EXPONENTS[residuals.argmin(1)])
     joint = residuals.mean(0)
-    if joint.min() > _CLOSE**2 or np.ptp(shares) > _AGREE:
+    if joint.min() > _CLOSE**2:
         return None
+    if np.ptp(shares) > _AGREE:
+        return float(shares.min()) if shares.min() > _MOSTLY else None
     return float(np.exp(-_EXPONENTS[joint.argmin()]))

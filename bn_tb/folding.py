@@ -19,6 +19,7 @@ CAUSES = {
 """Codes that explain a finding about the same layers: told inside it, their fix instead of its."""
 
 SAID_BY = {
+    "BN106": ("BN304",),
     "BN107": ("BN101",),
     "BN203": ("BN204",),
     "BN304": ("BN204",),

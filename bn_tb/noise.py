@@ -8,6 +8,12 @@ from bn_tb.series import FloatArray, HistogramSeries
 FEWEST = 24
 """Points needed; the standard error of a correlation is 1 / sqrt(points)."""
 
+_LARGEST = 0.4
+"""Share of one squared step; the largest of 24 normal ones has 0.21, and 0.4 once in 100 times."""
+
+_MOVING = 0.9
+"""Share of points that differ from the one before; all do while a warm average is updated."""
+
 _DIFFERENCE = np.sqrt(2 / 3)  # x - (a + b) / 2 of three independent values has variance 3/2
 _MAD = 1.4826  # median absolute deviation to standard deviation, normal distribution
 
@@ -56,6 +62,10 @@ def momentum_of(mean: HistogramSeries, variance: HistogramSeries) -> float | Non
 
 
 def _correlation(curve: FloatArray) -> float | None:
+    steps = (curve[1:] - curve[:-1]) ** 2
+    # A plateau, or one jump, is no noise that would correlate.
+    if not steps.max() <= _LARGEST * steps.sum() or np.mean(steps > 0) < _MOVING:
+        return None
     squares = [float(np.mean((curve[k:] - curve[:-k]) ** 2)) for k in (1, 2, 3)]
     if not np.isfinite(squares).all() or squares[0] <= 0:
         return None

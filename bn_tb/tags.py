@@ -156,7 +156,9 @@ def _known(tag: str) -> ParsedTag | None:
         return None
     if role not in STATISTICS and _NOT_A_WEIGHT.search(name.lower()):
         return None
-    return ParsedTag(tag, _FLAX_COLLECTION.sub("", layer + "/").rstrip("/."), role, reason)
+    layer = _FLAX_COLLECTION.sub("", layer + "/").rstrip("/.")
+    # Haiku puts `~` between a module and its inner averages: `bn/~/mean_ema` belongs to `bn`.
+    return ParsedTag(tag, layer.removesuffix("/~"), role, reason)
 
 
 def _taught(tag: str, patterns: TagPatterns) -> ParsedTag | None:

@@ -69,8 +69,10 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         for layer in unknown
         if (found := _measured(layer, subject.clock)) is not None
     }
+    moving = sum(layer.motion is Motion.MOVING for layer in unknown)
     typical = float(np.median(list(measured.values()))) if measured else 1.0
-    if typical < limits["measured"]:
+    # Momentum is one number in a network: what most layers do not show is noise.
+    if 2 * len(measured) >= moving and typical < limits["measured"]:
         yield _evidence(
             [layer for layer in unknown if layer.name in measured],
             max(typical, 0.0),

@@ -9,10 +9,11 @@ channel, or the momentum is too low.
 ## How it is decided
 Judged is the second half of the curves, with `points` = 12 or more points there. The noise is the
 standard deviation around the line between neighbours (1.48 times the median absolute second
-difference times sqrt(2/3)), which a steady drift does not raise. It is taken of the largest
-channel's variance, as an average over channels hides the noise of single ones, and divided by its
-median. Noisy is more than `variance` = 0.2 in both the largest channel and the mean over channels
-times the root of the number of channels.
+difference times sqrt(2/3)) of the logarithm of the variance: relative to the variance, and not
+raised by a steady drift, nor by the exponential fall of an average whose batches lost theirs. It is
+taken of the largest channel's variance, as an average over channels hides the noise of single ones.
+Noisy is more than `variance` = 0.2 in both the largest channel and the mean over channels times the
+root of the number of channels.
 
 In theory the noise of a warm average is sd(batch) * sqrt((1 - m) / (1 + m)), and the variance of N
 normal values has sd(batch) = sqrt(2 / (N - 1)): with m = 0.9 the limit is reached below N = 4
@@ -44,7 +45,9 @@ from bn_tb.rules._words import layers_in_words
 from bn_tb.tags import Role
 
 LIMITS = {
-    "variance": Limit(0.2, "noise / median of a channel's variance", "failure catalogue F12"),
+    "variance": Limit(
+        0.2, "noise of the logarithm of a channel's variance", "failure catalogue F12"
+    ),
     "points": Limit(12, "points in the second half", "a median of ten second differences"),
 }
 FIX = (
@@ -70,7 +73,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             f"the noise of a channel's variance is up to {noisy[worst]:.0%} of its value. "
             "Evaluation depends on the step at which it is made."
         ),
-        proof=(f"{worst}: noise {noisy[worst]:.2f} of the median in the second half of the run",),
+        proof=(f"{worst}: relative noise {noisy[worst]:.2f} in the second half of the run",),
         fix=FIX,
         layers=tuple(noisy),
         confidence=Confidence.LIKELY,
@@ -85,14 +88,13 @@ def _noise(layer: BatchNormLayer, limits: Mapping[str, float]) -> float:
     if variance.steps.size - half < limits["points"]:
         return 0.0
     largest, mean = variance.maximum[half:], variance.mean[half:]
-    if noise.jitter_bound(largest) < limits["variance"] * largest.min():
+    if not (largest > 0).all() or not (mean > 0).all():
+        return 0.0
+    largest, mean = np.log(largest), np.log(mean)
+    if noise.jitter_bound(largest) < limits["variance"]:
         return 0.0
     channels = float(np.median(variance.count[half:]))
-    if np.median(largest) <= 0 or np.median(mean) <= 0:
-        return 0.0
-    single = noise.jitter(largest) / float(np.median(largest))
-    spread = noise.jitter(mean) / float(np.median(mean)) * np.sqrt(max(channels, 1))
-    return float(min(single, spread))
+    return float(min(noise.jitter(largest), noise.jitter(mean) * np.sqrt(max(channels, 1))))
 
 
 RULE = Rule("BN204", "noisy-statistics", Severity.WARNING, check, __doc__ or "", LIMITS)
