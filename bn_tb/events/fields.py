@@ -73,7 +73,7 @@ class Buffer:
         number, more = word & _SEVEN_BITS, word >> _U64[7] & _U64[1]
         size, first = more.view(np.int64) + 1, 0
         for byte in range(1, wire.MAX_VARINT_BYTES):
-            if not np.count_nonzero(more):
+            if not _some(more):
                 return number, size
             if byte == valid:
                 word, first = self.words(at + byte), byte
@@ -164,7 +164,7 @@ def find_fields(
             break
         key, body, size, after = _next_field(buffer, at)
         cut = after > end
-        if np.count_nonzero(cut):
+        if _some(cut):
             found.bad[message[cut]] = True
             fine = ~cut
             key, message, end = key[fine], message[fine], end[fine]
@@ -172,18 +172,23 @@ def find_fields(
             if not len(message):
                 break
         found.add(key, message, body, size)
-        going = after < end
-        if np.count_nonzero(going) == len(going):
-            at = after
-        else:
-            message, at, end = message[going], after[going], end[going]
+        over = after == end
+        if _some(over):
+            going = ~over
+            message, after, end = message[going], after[going], end[going]
+        at = after
     for one in range(len(message)):
         _walk_one(buffer, found, int(message[one]), int(at[one]), int(end[one]), max_fields)
     return found
 
 
+def _some(flags: npt.NDArray[Any]) -> bool:
+    """Like `flags.any()` for at least one flag, in a fifth of its time for a few."""
+    return bool(flags[flags.argmax()])
+
+
 def _alike(numbers: UIntArray) -> bool:
-    return not np.count_nonzero(numbers != numbers[0])
+    return not _some(numbers != numbers[0])
 
 
 def _next_field(buffer: Buffer, at: IntArray) -> tuple[UIntArray, IntArray, UIntArray, IntArray]:
