@@ -171,8 +171,8 @@ def test_a_vanished_and_a_forbidden_file_cost_only_themselves(tmp_path, monkeypa
     (run,) = read_logdir(tmp_path)
     assert [report.status for report in run.files] == ["not_event_file", "not_event_file", "ok"]
     assert [report.detail for report in run.files[:2]] == [
-        "byte 0: cannot be read: No such file or directory",
-        "byte 0: cannot be read: Permission denied",
+        "cannot be read: No such file or directory",
+        "cannot be read: Permission denied",
     ]
     assert run.scalars["loss"].steps.tolist() == list(range(6))
 

@@ -83,7 +83,7 @@ def logged(steps, values, max_points, window):
 def test_facts_that_verdicts_rest_on_survive_thinning(made, window):
     steps, values = made
     columns, thinned = logged(steps, values, 2 * CAP, window)
-    kept, values_kept = columns["step"], columns["measures"][:, 0]
+    kept, values_kept = columns["step"], columns["measures"][0]
     assert thinned == (len(kept) < len(steps))
     whole = facts(steps, values.view(np.uint64), values)
     assert facts(kept, columns["identity"], values_kept) == whole

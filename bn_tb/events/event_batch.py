@@ -180,7 +180,7 @@ class _Values:
 
     def _add_graph(self, value: int, message: bytes) -> None:
         event, tag = int(self._event[value]), int(self._tag[value])
-        kind, name = GRAPH_PLUGINS[self._table.plugins[tag]], self._table.names[tag]
+        kind, name = GRAPH_PLUGINS[self._table.tags[tag].plugin], self._table.tags[tag].name
         step = int(self._batch.steps[event])
         try:
             for data in tensor.decode_strings(message):

@@ -45,7 +45,7 @@ class EventFile:
             found = os.stat(self.path)
             if not stat.S_ISREG(found.st_mode):
                 self._stop = Problem(
-                    "not_event_file", 0, f"is a {_kind(found.st_mode)}, not a file"
+                    "not_event_file", None, f"is a {_kind(found.st_mode)}, not a file"
                 )
             elif (found.st_mtime_ns, found.st_size) != (self._changed_ns, self.size):
                 if found.st_size < self.offset:
@@ -54,7 +54,7 @@ class EventFile:
                 yield from self._read()
         except OSError as error:
             reason = error.strerror or str(error)
-            self._stop = Problem("not_event_file", self.offset, f"cannot be read: {reason}")
+            self._stop = Problem("not_event_file", None, f"cannot be read: {reason}")
             self._changed_ns = -1
 
     def _read(self) -> Iterator[Window]:
@@ -82,7 +82,7 @@ class EventFile:
         """Returns what became of the file so far."""
         problem = self._damage or self._stop
         if problem is None and self.size == 0:
-            problem = Problem("truncated", 0, "empty file")
+            problem = Problem("truncated", None, "empty file")
         if problem is None:
             return FileReport(self.path, self.size, self.records, "ok")
         return FileReport(self.path, self.size, self.records, problem.status, str(problem))

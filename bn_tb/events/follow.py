@@ -9,7 +9,7 @@ from bn_tb.events.logdir import (
     experiment_key,
     experiment_sizes,
     find_runs,
-    unlisted,
+    read_on,
 )
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.run import FileReport, Run
@@ -57,13 +57,10 @@ class Follower:
         self._runs = {}
         for each in found:
             key = (each.logdir, each.name)
-            if each.problem:
-                self._runs[key] = unlisted(each)
-                continue
             points = min(share, MAX_POINTS // sizes[experiment_key(each)])
             new = RunReader(each.name, each.logdir, self._patterns, points)
             reader = self._readers.setdefault(key, new)
-            reports = reader.read(each.paths)
+            reports = read_on(reader, each)
             if key in before and reports == self._reports[key]:
                 self._runs[key] = before[key]
             else:

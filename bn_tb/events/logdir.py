@@ -1,14 +1,18 @@
 """Which runs logdirs hold, which files, in which order; bytes to Run."""
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bn_tb import tags
 from bn_tb.errors import UsageError
 from bn_tb.events.experiment import experiment_of
+from bn_tb.events.processes import can_fork, in_order
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.run import FileReport, Run
+
+_WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -54,6 +58,7 @@ def read_logdir(
     patterns: tags.TagPatterns = tags.TagPatterns(),
     *,
     progress: Callable[[Progress], None] | None = None,
+    jobs: int = 1,
 ) -> Iterator[Run]:
     """Reads the runs of one or several logdirs, one run at a time.
 
@@ -64,6 +69,7 @@ def read_logdir(
       paths: Folders, searched recursively as TensorBoard does, or single event files.
       patterns: Names of statistics taught by the user.
       progress: Called some times a second.
+      jobs: Processes to use where that is faster; runs and their order are the same.
 
     Yields:
       One Run per folder that holds event files; experiments in alphabetical order.
@@ -75,14 +81,23 @@ def read_logdir(
     sizes = experiment_sizes(found)
     done = Progress(0, sum(run.size for run in found), 0, len(found))
 
-    def report(count: int) -> None:
+    def report(read: int) -> None:
         nonlocal done
-        done = dataclasses.replace(done, bytes_read=done.bytes_read + count)
+        done = dataclasses.replace(done, bytes_read=done.bytes_read + read)
         if progress is not None:
             progress(done)
 
-    for run in found:
-        yield read_run(run, patterns, MAX_POINTS // sizes[experiment_key(run)], report)
+    tasks = [(run, MAX_POINTS // sizes[experiment_key(run)]) for run in found]
+    if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and can_fork():
+        work = functools.partial(_read, patterns=patterns)
+        for reader in in_order(work, tasks, [each.size for each in found], jobs):
+            run = reader.run()
+            done = dataclasses.replace(done, runs_read=done.runs_read + 1)
+            report(sum(file.bytes for file in run.files))
+            yield run
+        return
+    for task in tasks:
+        yield _read(task, patterns, report).run()
         done = dataclasses.replace(done, runs_read=done.runs_read + 1)
 
 
@@ -90,27 +105,29 @@ def read_run(
     found: FoundRun,
     patterns: tags.TagPatterns = tags.TagPatterns(),
     max_points: int = MAX_POINTS,
-    progress: Callable[[int], None] | None = None,
 ) -> Run:
-    """Reads one run.
+    """Reads one run; its series are thinned to `max_points` in all, about."""
+    return _read((found, max_points), patterns).run()
 
-    Args:
-      found: One of `find_runs`.
-      patterns: Names of statistics taught by the user.
-      max_points: Points to hold at most; series are thinned beyond.
-      progress: Called with the number of bytes read since the last call.
-    """
-    if found.problem:
-        return unlisted(found)
+
+def _read(
+    task: tuple[FoundRun, int],
+    patterns: tags.TagPatterns,
+    progress: Callable[[int], None] | None = None,
+) -> RunReader:
+    found, max_points = task
     reader = RunReader(found.name, found.logdir, patterns, max_points)
-    reader.read(found.paths, progress)
-    return reader.run()
+    read_on(reader, found, progress)
+    return reader.compact()
 
 
-def unlisted(found: FoundRun) -> Run:
-    """Returns the run that stands for a folder that could not be listed."""
-    report = FileReport(found.paths[0], 0, 0, "not_event_file", found.problem)
-    return Run(found.name, found.logdir, (report,))
+def read_on(
+    reader: RunReader, found: FoundRun, progress: Callable[[int], None] | None = None
+) -> tuple[FileReport, ...]:
+    """Reads what is new in a run and returns what became of its files."""
+    if found.problem:
+        return reader.refuse(found.paths[0], found.problem)
+    return reader.read(found.paths, progress)
 
 
 def experiment_key(run: FoundRun) -> tuple[str, str]:

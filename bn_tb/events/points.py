@@ -37,39 +37,44 @@ class PointLog:
             self._merge(thin=True)
 
     def series(self) -> Iterator[tuple[int, Mapping[str, npt.NDArray[Any]], bool]]:
-        """Yields each tag, its columns, and whether they were thinned, by number of the tag."""
-        self._merge(thin=False)
+        """Yields each tag, its columns (`measures` as `[M, N]`), and whether they were thinned."""
+        self.merge()
         for merged in self._chunks:
+            measures = np.ascontiguousarray(merged["measures"].T)
             for tag, start, end in _groups(merged["tag"]):
-                yield tag, {k: v[start:end] for k, v in merged.items()}, tag in self._thinned
+                columns = {name: column[start:end] for name, column in merged.items()}
+                columns["measures"] = measures[:, start:end]
+                yield tag, columns, tag in self._thinned
+
+    def merge(self) -> None:
+        """Sorts the points by tag, which makes them few arrays and quick to send elsewhere."""
+        self._merge(thin=False)
 
     def _merge(self, thin: bool) -> None:
         if not self._chunks:
             return
+        for chunk in self._chunks:
+            chunk.setdefault("ordinal", np.full(len(chunk["tag"]), -1))
         merged = {
             name: np.concatenate([chunk[name] for chunk in self._chunks])
             for name in self._chunks[0]
-            if name != "ordinal"
         }
-        old = self._chunks[0].get("ordinal", np.zeros(0, np.int64))
         self._chunks.clear()
         order = np.argsort(merged["tag"], kind="stable")
-        ordinal = np.concatenate([old, np.full(len(order) - len(old), -1)])
         merged = {name: column[order] for name, column in merged.items()}
-        merged["ordinal"] = self._number(merged["tag"], ordinal[order])
         if thin:
+            self._number(merged["tag"], merged["ordinal"])
             merged = self._thin(merged)
         self._chunks = [merged]
         self._size = len(merged["tag"])
 
-    def _number(self, tags: IntArray, ordinal: IntArray) -> IntArray:
-        """Numbers the points of each tag that have no number yet."""
+    def _number(self, tags: IntArray, ordinal: IntArray) -> None:
+        """Numbers the points of each tag that have no number (-1) yet."""
         for tag, start, end in _groups(tags):
             fresh = int(np.count_nonzero(ordinal[start:end] < 0))
             seen = self._seen.get(tag, 0)
             ordinal[end - fresh : end] = np.arange(seen, seen + fresh)
             self._seen[tag] = seen + fresh
-        return ordinal
 
     def _thin(self, merged: Columns) -> Columns:
         groups = list(_groups(merged["tag"]))

@@ -14,7 +14,7 @@ from bn_tb.events.event_file import EventFile, ReplacedError
 from bn_tb.events.fields import BoolArray
 from bn_tb.events.points import Columns, PointLog
 from bn_tb.events.tag_table import TagTable
-from bn_tb.events.tf_record import Window
+from bn_tb.events.tf_record import Problem, Window
 from bn_tb.run import FileReport, GraphSource, Run, Session
 from bn_tb.series import HistogramSeries, IntArray, ScalarSeries
 
@@ -70,6 +70,12 @@ class RunReader:
         except ReplacedError:
             self._forget()
             return self._read(paths, progress)
+
+    def refuse(self, path: str, reason: str) -> tuple[FileReport, ...]:
+        """Notes that the folder of the run cannot be listed."""
+        self._forget()
+        self._files[path] = EventFile(path, _stop=Problem("not_event_file", None, reason))
+        return (self._files[path].report(),)
 
     def _read(
         self, paths: Sequence[str], progress: Callable[[int], None] | None
@@ -149,9 +155,15 @@ class RunReader:
         }
         self._histograms.add(_located(value[order], batch) | columns)
 
+    def compact(self) -> "RunReader":
+        """Returns itself after making it small to pickle."""
+        self._scalars.merge()
+        self._histograms.merge()
+        return self
+
     def run(self) -> Run:
         """Returns the run as read so far."""
-        names = self._table.names
+        names = [tag.name for tag in self._table.tags]
         first, last = self._step_range or (None, None)
         return Run(
             name=self.name,
@@ -159,7 +171,7 @@ class RunReader:
             files=tuple(file.report() for file in self._files.values()),
             scalars={
                 names[tag]: ScalarSeries(
-                    columns["step"], columns["wall_time"], columns["measures"][:, 0], thinned
+                    columns["step"], columns["wall_time"], columns["measures"][0], thinned
                 )
                 for tag, columns, thinned in self._scalars.series()
             },
@@ -194,7 +206,7 @@ def _located(value: IntArray, batch: Batch) -> Columns:
 def _histogram_series(
     columns: Mapping[str, npt.NDArray[Any]], exact: bool, thinned: bool
 ) -> HistogramSeries:
-    minimum, maximum, count, total, sum_squares = np.ascontiguousarray(columns["measures"].T)
+    minimum, maximum, count, total, sum_squares = columns["measures"]
     return HistogramSeries(
         steps=columns["step"],
         wall_times=columns["wall_time"],

@@ -1,6 +1,9 @@
 """The tags of one run: bytes in event files to small numbers, each distinct tag parsed once."""
 
+import dataclasses
+import functools
 import os
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,7 +15,6 @@ from bn_tb.series import IntArray
 SKIP, SCALAR, HISTOGRAM, GRAPH = range(4)
 """What the tensors of a tag are, by the plugin that its first value names."""
 
-_ROUTES = {"scalars": SCALAR, "histograms": HISTOGRAM}
 GRAPH_PLUGINS = {
     "graph_run_metadata": "tagged_run_metadata",
     "graph_run_metadata_graph": "run_metadata",
@@ -20,33 +22,45 @@ GRAPH_PLUGINS = {
 }
 """Plugin to kind of GraphSource; tensorboard/plugins/graph/metadata.py."""
 
+_ROUTES = {"scalars": SCALAR, "histograms": HISTOGRAM} | dict.fromkeys(GRAPH_PLUGINS, GRAPH)
+
 _PLUGIN_DATA, _PLUGIN_NAME = 1, 1  # fields of SummaryMetadata and of its PluginData
 _HASHED_WORDS = 32  # longer tags are hashed by Python
 _SALT = np.uint64(int.from_bytes(os.urandom(8), "little") | 1)  # nobody can write colliding tags
 _HALF = np.uint64(32)
+_REMEMBERED = 1 << 14  # tags, and bytes of the metadata of one
 _MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
 
 
-class TagTable:
-    """Tags in the order in which they were first met.
+@dataclasses.dataclass(frozen=True)
+class Tag:
+    """A tag as its first value introduces it.
 
     Attributes:
-      names: Tags as text; invalid UTF-8 as backslash escapes.
-      parsed: How each is understood, or None.
-      plugins: The plugin that the first value of each names, or an empty string.
+      name: The tag as text; invalid UTF-8 as backslash escapes.
+      plugin: The plugin that the metadata name, or an empty string.
+      route: SKIP, SCALAR, HISTOGRAM or GRAPH: what its tensors are.
+      wanted: Whether it stands for a statistic or a weight.
+      statistic: Whether it stands for a moving statistic.
     """
 
+    name: str
+    plugin: str
+    route: int
+    wanted: bool
+    statistic: bool
+
+
+class TagTable:
+    """The tags of a run in the order in which they were first met."""
+
     def __init__(self, patterns: tags.TagPatterns) -> None:
-        self.names: list[str] = []
-        self.parsed: list[tags.ParsedTag | None] = []
-        self.plugins: list[str] = []
-        self._patterns = patterns
+        self.tags: list[Tag] = []
+        self._understood = _Understood.of(patterns)
         self._hashed: list[int] = []
         self._hashes = np.zeros(0, np.uint64)  # sorted
         self._ids = np.zeros(0, np.int64)  # of the sorted hashes
-        self._route = np.zeros(0, np.int64)
-        self._wanted = np.zeros(0, bool)
-        self._statistic = np.zeros(0, bool)
+        self._traits = np.zeros((0, 3), np.int64)  # route, wanted, statistic
 
     def identify(
         self,
@@ -69,45 +83,74 @@ class TagTable:
         place = np.searchsorted(self._hashes, hashes)
         known = place < len(self._hashes)
         known[known] = self._hashes[place[known]] == hashes[known]
-        if not known.all():
-            fresh = np.flatnonzero(~known)
-            for one in fresh[np.sort(np.unique(hashes[fresh], return_index=True)[1])].tolist():
-                plugin = _plugin(buffer.data[metadata[one] : metadata[one] + metadata_size[one]])
-                self._add(buffer.data[at[one] : at[one] + size[one]], plugin, hashes[one])
+        fresh = np.flatnonzero(~known)
+        if len(fresh):
+            first = fresh[np.sort(np.unique(hashes[fresh], return_index=True)[1])]
+            starts, abouts = at[first].tolist(), metadata[first].tolist()
+            ends, about_ends = (
+                (at + size)[first].tolist(),
+                (metadata + metadata_size)[first].tolist(),
+            )
+            for a, b, c, d in zip(starts, ends, abouts, about_ends, strict=True):
+                self.tags.append(self._understood.tag(buffer.data[a:b], buffer.data[c:d]))
+            self._hashed += hashes[first].tolist()
             self._index()
             place = np.searchsorted(self._hashes, hashes)
         ids: IntArray = self._ids[place]
         return ids
 
-    def route(self, ids: IntArray) -> IntArray:
-        """Returns SKIP, SCALAR, HISTOGRAM or GRAPH for tensors of these tags, int64 `[N]`."""
-        return self._route[ids]
-
-    def wanted(self, ids: IntArray) -> BoolArray:
-        """Returns which tags stand for statistics or weights, bool `[N]`."""
-        return self._wanted[ids]
-
-    def statistic(self, ids: IntArray) -> BoolArray:
-        """Returns which tags stand for moving statistics, bool `[N]`."""
-        return self._statistic[ids]
-
-    def _add(self, tag: bytes, plugin: str, hashed: np.uint64) -> None:
-        name = tag.decode("utf-8", "backslashreplace")
-        self._hashed.append(int(hashed))
-        self.names.append(name)
-        self.parsed.append(tags.parse_tag(name, self._patterns))
-        self.plugins.append(plugin)
-
     def _index(self) -> None:
         hashes = np.array(self._hashed, np.uint64)
         self._ids = np.argsort(hashes)
         self._hashes = hashes[self._ids]
-        graph = {plugin: GRAPH for plugin in GRAPH_PLUGINS}
-        self._route = np.array([(_ROUTES | graph).get(name, SKIP) for name in self.plugins])
-        self._wanted = np.array([parsed is not None for parsed in self.parsed])
-        self._statistic = np.array(
-            [parsed is not None and parsed.role in tags.STATISTICS for parsed in self.parsed]
-        )
+        traits = [(tag.route, tag.wanted, tag.statistic) for tag in self.tags]
+        self._traits = np.array(traits, np.int64)
+
+    def route(self, ids: IntArray) -> IntArray:
+        """Returns SKIP, SCALAR, HISTOGRAM or GRAPH for tensors of these tags, int64 `[N]`."""
+        route: IntArray = self._traits[ids, 0]
+        return route
+
+    def wanted(self, ids: IntArray) -> BoolArray:
+        """Returns which tags stand for statistics or weights, bool `[N]`."""
+        wanted: BoolArray = self._traits[ids, 1] > 0
+        return wanted
+
+    def statistic(self, ids: IntArray) -> BoolArray:
+        """Returns which tags stand for moving statistics, bool `[N]`."""
+        statistic: BoolArray = self._traits[ids, 2] > 0
+        return statistic
+
+
+class _Understood:
+    """Tags as they were understood before: the runs of a logdir have mostly the same."""
+
+    def __init__(self, patterns: tags.TagPatterns) -> None:
+        self._patterns = patterns
+        self._known: dict[tuple[bytes, bytes], Tag] = {}
+
+    @classmethod
+    @functools.lru_cache(maxsize=4)
+    def of(cls, patterns: tags.TagPatterns) -> "_Understood":
+        """Returns what is shared by all runs that are read with the same patterns."""
+        return cls(patterns)
+
+    def __reduce__(self) -> tuple[Callable[..., "_Understood"], tuple[tags.TagPatterns]]:
+        return _Understood.of, (self._patterns,)
+
+    def tag(self, name: bytes, metadata: bytes) -> Tag:
+        known = self._known.get((name, metadata))
+        if known is None:
+            known = self._understand(name.decode("utf-8", "backslashreplace"), metadata)
+            if len(self._known) < _REMEMBERED and len(metadata) < _REMEMBERED:
+                self._known[name, metadata] = known
+        return known
+
+    def _understand(self, name: str, metadata: bytes) -> Tag:
+        parsed = tags.parse_tag(name, self._patterns)
+        plugin = _plugin(metadata)
+        statistic = parsed is not None and parsed.role in tags.STATISTICS
+        return Tag(name, plugin, _ROUTES.get(plugin, SKIP), parsed is not None, statistic)
 
 
 def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:

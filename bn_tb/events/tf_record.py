@@ -32,16 +32,17 @@ class Problem:
 
     Attributes:
       status: `truncated`, `corrupt` or `not_event_file`.
-      offset: Byte of the file at which the record concerned starts.
+      offset: Byte of the file at which the record concerned starts; None if it is no matter of
+        records.
       detail: What was found and what was expected.
     """
 
     status: str
-    offset: int
+    offset: int | None
     detail: str
 
     def __str__(self) -> str:
-        return f"byte {self.offset}: {self.detail}"
+        return self.detail if self.offset is None else f"byte {self.offset}: {self.detail}"
 
 
 @dataclasses.dataclass(frozen=True)
