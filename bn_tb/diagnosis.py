@@ -190,13 +190,17 @@ def _diagnosis(subject: Subject, options: Options) -> RunDiagnosis:
             subject = dataclasses.replace(subject, found={**subject.found, rule.code: found})
     findings = [_finding(subject.run, folded) for folded in fold(subject.found)]
     findings.sort(key=lambda finding: (-finding.severity, finding.code, finding.layers))
-    layers = _layer_diagnoses(subject, findings)
+    layers = _layer_diagnoses(subject, findings, options)
     return RunDiagnosis(
         subject=subject,
         verdict=_run_verdict(subject, layers, findings),
         layers=layers,
         findings=tuple(finding for finding in findings if _reported(finding.code, options)),
     )
+
+
+def _frozen(layer: BatchNormLayer, options: Options) -> bool:
+    return any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in options.frozen)
 
 
 def _without_frozen(subject: Subject, options: Options) -> Subject:
@@ -206,7 +210,7 @@ def _without_frozen(subject: Subject, options: Options) -> Subject:
     kept = [
         (layer, lag)
         for layer, lag in zip(subject.layers, subject.lags, strict=True)
-        if not any(fnmatch.fnmatchcase(layer.name, pattern) for pattern in options.frozen)
+        if not _frozen(layer, options)
     ]
     return dataclasses.replace(
         subject,
@@ -241,7 +245,9 @@ def _finding(run: Run, folded: Folded) -> Finding:
     )
 
 
-def _layer_diagnoses(subject: Subject, findings: Sequence[Finding]) -> tuple[LayerDiagnosis, ...]:
+def _layer_diagnoses(
+    subject: Subject, findings: Sequence[Finding], options: Options
+) -> tuple[LayerDiagnosis, ...]:
     verdicts: dict[str, list[str]] = {}
     for finding in findings:
         meaning = _meaning(finding)
@@ -249,10 +255,19 @@ def _layer_diagnoses(subject: Subject, findings: Sequence[Finding]) -> tuple[Lay
             verdicts.setdefault(name, []).append(meaning)
     return tuple(
         _layer_diagnosis(
-            layer, lag, min(verdicts.get(layer.name, [_SILENT[layer.motion]]), key=VERDICTS.index)
+            layer,
+            lag,
+            min(verdicts.get(layer.name, [_silent(layer, options)]), key=VERDICTS.index),
         )
         for layer, lag in zip(subject.layers, subject.lags, strict=True)
     )
+
+
+def _silent(layer: BatchNormLayer, options: Options) -> str:
+    """Returns the verdict on a layer of which no finding speaks."""
+    if layer.motion is Motion.INITIAL and _frozen(layer, options):
+        return "frozen"
+    return _SILENT[layer.motion]
 
 
 def _layer_diagnosis(layer: BatchNormLayer, lag: Lag, verdict: str) -> LayerDiagnosis:
