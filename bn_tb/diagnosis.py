@@ -139,11 +139,14 @@ def diagnose(runs: Iterable[Run], options: Options = Options()) -> tuple[RunDiag
       runs: Runs in the order of `read_logdir`, which keeps those of one experiment together.
       options: What the user says about the logs.
     """
-    return tuple(
-        _diagnosis(subject, options)
-        for experiment in by_experiment(runs)
-        for subject in subjects_of(experiment, options)
-    )
+    diagnoses: list[RunDiagnosis] = []
+    for experiment in by_experiment(runs):
+        explained = False
+        for subject in subjects_of(experiment, options):
+            diagnosis = _diagnosis(subject, options, frozenset(["BN501"] if explained else []))
+            explained |= "BN501" in diagnosis.subject.found
+            diagnoses.append(diagnosis)
+    return tuple(diagnoses)
 
 
 def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tuple[Subject, ...]:
@@ -180,8 +183,11 @@ def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject
     )
 
 
-def _diagnosis(subject: Subject, options: Options) -> RunDiagnosis:
+def _diagnosis(subject: Subject, options: Options, said: frozenset[str]) -> RunDiagnosis:
+    """Returns the diagnosis of one run; codes in `said` are told once an experiment, and were."""
     for rule in ALL_RULES:
+        if rule.code in said:
+            continue
         limits = {name: limit.value for name, limit in rule.limits.items()}
         limits.update(options.limits.get(rule.code, {}))
         judged = _without_frozen(subject, options) if rule.code < "BN3" else subject
@@ -225,6 +231,7 @@ def _reported(code: str, options: Options) -> bool:
 
 
 _RULES = {rule.code: rule for rule in ALL_RULES}
+_LONGEST_LINE = 800
 
 
 def _finding(run: Run, folded: Folded) -> Finding:
@@ -237,12 +244,17 @@ def _finding(run: Run, folded: Folded) -> Finding:
         confidence=evidence.confidence,
         layers=evidence.layers,
         step=evidence.step,
-        message=evidence.message,
-        evidence=evidence.proof,
+        message=_bounded(evidence.message),
+        evidence=tuple(map(_bounded, evidence.proof)),
         fix=evidence.fix,
         causes=folded.causes,
         fingerprint=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16],
     )
+
+
+def _bounded(line: str) -> str:
+    """Returns a line of bounded length; layers and tags are named by files of unknown origin."""
+    return line if len(line) <= _LONGEST_LINE else f"{line[: _LONGEST_LINE - 3]}..."
 
 
 def _layer_diagnoses(

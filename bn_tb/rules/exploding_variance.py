@@ -13,8 +13,8 @@ value, a moving average at most doubles while its number of updates doubles (v_2
 distance:
 
 - growth: over five or more rising points v grows by more than `growth` = 100;
-- one poisoned batch: v jumps by more than `jump` = 10 from one point to the next, six times further
-  than its usual changes (median absolute deviation of log v), and falls again afterwards.
+- one poisoned batch: v jumps by more than `jump` = 10 from one point to the next, `deviations` = 6
+  times further than its usual changes (median absolute deviation of log v), and falls again.
 
 A new level that stays (other data from some step on) is neither.
 

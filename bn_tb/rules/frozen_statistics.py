@@ -9,7 +9,9 @@ normalises training batches with their own statistics: then evaluation sees anot
 ## How it is decided
 Both statistics are logged at two or more different steps and are bit for bit constant, at values
 other than the initial ones. The severity is info; it is warning where a metric is good on training
-data and bad on evaluation data (`gap` of BN501's page).
+data and bad on evaluation data: apart by more than `gap` = 0.2, or a loss that fell below `fell` =
+0.7 of its first value in training and is more than `worse` = 2 times that in evaluation, as on
+BN501's page.
 
 ## Example
     moving_mean      steps 0..9: minimum -1.31, maximum 0.97 at every point
@@ -31,7 +33,9 @@ the frozen statistics too (`layer(x, training=False)`, `bn.eval()`).
 
 from collections.abc import Iterator, Mapping
 
+from bn_tb import metrics
 from bn_tb.layers import Motion
+from bn_tb.rules._gap import GAP_LIMITS
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
 
@@ -50,10 +54,14 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     last = max(layer.steps[1] for layer in layers if layer.steps)
     others = "; the weights that are logged do not change either: nothing was trained"
     still = subject.activity.weights_stand_still
+    gap = metrics.widest_gap(
+        (metric for other in subject.experiment for metric in other.metrics), limits
+    )
     yield Evidence(
         message=(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} are "
             f"frozen: constant, at other values than the initial ones{others if still else ''}."
+            f"{' Training and evaluation part, which they may explain.' if gap else ''}"
         ),
         proof=tuple(
             f"{role.value} of {layers[0].name}: {series.minimum[0]:.6g} to {series.maximum[0]:.6g} "
@@ -63,7 +71,8 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         fix=FIX,
         layers=tuple(layer.name for layer in layers),
         step=last,
+        severity=Severity.WARNING if gap else None,
     )
 
 
-RULE = Rule("BN102", "frozen-statistics", Severity.INFO, check, __doc__ or "")
+RULE = Rule("BN102", "frozen-statistics", Severity.INFO, check, __doc__ or "", GAP_LIMITS)

@@ -39,13 +39,9 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb import metrics
 from bn_tb.metrics import Gap
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._gap import GAP_LIMITS
+from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 
-LIMITS = {
-    "gap": Limit(0.2, "difference of a metric in [0, 1]", "more than sampling noise of 100 images"),
-    "worse": Limit(2, "evaluation loss / training loss", "heuristic"),
-    "fell": Limit(0.7, "training loss / its first value", "training must have learned something"),
-}
 EXPLAINS = {
     "BN101": "the moving statistics were never updated",
     "BN103": "the updates of the moving statistics stopped",
@@ -101,4 +97,4 @@ def _lines(gap: Gap) -> tuple[str, ...]:
     )
 
 
-RULE = Rule("BN501", "gap-explained", Severity.ERROR, check, __doc__ or "", LIMITS)
+RULE = Rule("BN501", "gap-explained", Severity.ERROR, check, __doc__ or "", GAP_LIMITS)

@@ -9,7 +9,7 @@ the next epoch; or updates that hang on a loss that is only fetched now and then
 
 ## How it is decided
 Stretches of `intervals` or more logged intervals without any change, in which the layer's weights
-(or those of its network) do change, lie between stretches with changes: two such plateaus or more.
+(or those of its network) do change, lie between stretches with changes: `plateaus` = 2 or more.
 Where only a metric shows that training went on, plateaus that are each ended by a single change
 are a slower clock (gradient accumulation, a log more frequent than the updates) and do not count.
 

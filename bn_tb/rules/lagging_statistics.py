@@ -22,8 +22,8 @@ anywhere refutes m or n, and bounds the share instead. Where m or n is unknown t
 estimated from the curves, and reported as likely: the curves of some layer must agree on a rise
 like 1 - d^n with one decay d per step, or the smallest variance must fall like d^n from the first
 point to the last. The estimator, its assumptions and its error are described in `bn_tb/curve.py`.
-On synthetic averages, also of drifting data, half of the estimates are within 0.01 of the truth and
-nine of ten within 0.06, no healthy run of 1666 is called lagging, and 90 % of the lagging ones are
+On synthetic averages, also of drifting data, half of the estimates are within 0.02 of the truth and
+nine of ten within 0.06, no healthy run of 1666 is called lagging, and 88 % of the lagging ones are
 found. Where the curves move in another way the share is unknown and the rule silent.
 
 Warning above `lagging` = 5 % (three time constants), error above `stale` = 37 % (one time constant:

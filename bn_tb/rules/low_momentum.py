@@ -95,6 +95,8 @@ def _measured(layer: BatchNormLayer, clock: Clock) -> float | None:
     if half.size < noise.FEWEST or mean.steps[-1] - mean.steps[half[0]] != half.size - 1:
         return None
     mean, variance = trajectory.take(mean, half), trajectory.take(variance, half)
+    if not (trajectory.changes(mean).all() and trajectory.changes(variance).all()):
+        return None  # points without an update in between correlate in another way
     if float(np.median(np.diff(mean.wall_times))) > _LONGEST_STEP and not clock.source:
         return None
     return noise.momentum_of(mean, variance)

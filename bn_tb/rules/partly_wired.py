@@ -9,7 +9,8 @@ common practice and harmless while all towers see the same kind of data.
 ## How it is decided
 The graph trains. Warning: some layer has a wired update of each statistic, and another layer (that
 the optimizer trains) has update ops of which one statistic's are all unwired. Info: every statistic
-gets an update, but only from some of the towers, or histograms show that the unwired ones move.
+gets an update, but only from some of the towers or of the calls of a shared network, or histograms
+show that the unwired ones move.
 
 ## Example
     conv0/bn/AssignMovingAvg   needed by train/Adam
@@ -48,15 +49,16 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         others = [layer for layer in parts if layer.motion is not Motion.MOVING]
         yield from _evidence(subject, moving, Severity.INFO)
         yield from _evidence(subject, others, Severity.WARNING)
-    idle = [layer for layer in whole if layer.wiring and _idle_towers(layer.wiring)]
+    idle = [layer for layer in whole if layer.wiring and _idle_uses(layer.wiring)]
     if idle and subject.graph:
         yield Evidence(
             message=(
-                f"Only some of the towers update {layers_in_words([one.name for one in idle])}. "
-                "That is common practice, and right while all towers see the same kind of data."
+                "Only some of the uses (towers, calls of a shared network) of "
+                f"{layers_in_words([one.name for one in idle])} update its statistics. That is "
+                "common practice, and right while all uses see the same kind of data."
             ),
             proof=op_lines(idle, subject.graph),
-            fix="Nothing, unless the towers see different data: then collect the updates of all.",
+            fix="Nothing, unless the uses see different data: then collect the updates of all.",
             layers=tuple(layer.name for layer in idle),
             severity=Severity.INFO,
         )
@@ -73,10 +75,8 @@ def _any_wired(wiring: LayerWiring) -> bool:
     return any(update.wiring is Wiring.TRAIN for update in updates_of(wiring))
 
 
-def _idle_towers(wiring: LayerWiring) -> bool:
-    towers = {update.tower for update in updates_of(wiring)}
-    wired = {update.tower for update in updates_of(wiring) if update.wiring is Wiring.TRAIN}
-    return len(towers) > 1 and wired != towers
+def _idle_uses(wiring: LayerWiring) -> bool:
+    return any(update.wiring is Wiring.NONE for update in updates_of(wiring))
 
 
 def _trained(layer: BatchNormLayer) -> bool:

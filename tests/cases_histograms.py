@@ -1,0 +1,667 @@
+"""Cases of the rules on curves: where they fire, and where they must stay silent."""
+
+import numpy as np
+
+from bn_tb.diagnosis import Options
+from bn_tb.run import Session
+from tests.case import case
+from tests.synthetic import (
+    averages,
+    batch_statistics,
+    constant,
+    histogram,
+    layer,
+    run,
+    scalar,
+    trained,
+)
+
+STEPS = np.arange(0, 100, 10)
+
+
+def _rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def _moving(updates=200, momentum=0.9, seed=0, **statistics):
+    """Returns moving mean and variance `[updates + 1, 8]` of a healthy layer."""
+    return averages(*batch_statistics(_rng(seed), updates, **statistics), momentum)
+
+
+def _stale(points=10, weights=None):
+    return layer("bn", constant(0, points), constant(1, points), STEPS[:points], weights)
+
+
+# BN101
+
+
+@case("BN101", "fires", "both statistics are initial and gamma changes")
+def _():
+    return run(_stale(weights={"gamma": trained(_rng(), 10)}))
+
+
+@case("BN101", "fires", "a training metric changes")
+def _():
+    return run(_stale(), {"loss": scalar(STEPS, np.linspace(2, 1, 10))})
+
+
+@case("BN101", "fires", "steps advance and nothing else is logged")
+def _():
+    return run(_stale())
+
+
+@case("BN101", "fires", "averages of tensors begin at 0 and 0")
+def _():
+    tags = {"bn/moments/mean": 0.0, "bn/moments/variance": 0.0}
+    histograms = {
+        f"{tag}/ExponentialMovingAverage": histogram(STEPS, constant(value, 10))
+        for tag, value in tags.items()
+    }
+    return run(histograms, {"loss": scalar(STEPS, np.linspace(2, 1, 10))})
+
+
+@case("BN101", "fires", "the weights are logged in a related run")
+def _():
+    weights = {"conv/kernel": histogram(STEPS, trained(_rng(), 10))}
+    return run(_stale(), name="statistics"), run(weights, name="statistics/train")
+
+
+@case("BN101", "under", "one point of the mean differs in its last bit")
+def _():
+    mean = constant(0, 10)
+    mean[-1, 0] = np.finfo(np.float32).tiny
+    return run(layer("bn", mean, constant(1, 10), STEPS, {"gamma": trained(_rng(), 10)}))
+
+
+@case("BN101", "look-alike", "weights are logged and stand still: an evaluation run")
+def _():
+    return run(_stale(weights={"gamma": constant(1, 10)}))
+
+
+@case("BN101", "look-alike", "an observation normaliser of reinforcement learning")
+def _():
+    names = ("running_mean_std.running_mean", "running_mean_std.running_var")
+    return run({name: histogram(STEPS, constant(n, 10)) for n, name in enumerate(names)})
+
+
+@case("BN101", "look-alike", "TensorBoard's histogram tutorial has no variance of this name")
+def _():
+    tags = ("normal/moving_mean", "normal/shrinking_variance")
+    return run({tag: histogram(STEPS, constant(n, 10)) for n, tag in enumerate(tags)})
+
+
+@case("BN101", "look-alike", "the layer is frozen on purpose, the user says")
+def _():
+    judged = run(_stale(weights={"gamma": trained(_rng(), 10)}))
+    return judged, Options(frozen=("b*",))
+
+
+@case("BN101", "short", "a single snapshot at exactly 0 and 1")
+def _():
+    return run(_stale(points=1), {"loss": scalar(STEPS, np.linspace(2, 1, 10))})
+
+
+@case("BN101", "NaN", "everything is NaN from the first point on")
+def _():
+    return run(layer("bn", constant(np.nan, 10), constant(np.nan, 10), STEPS))
+
+
+# BN102
+
+
+@case("BN102", "fires", "pretrained values stand still")
+def _():
+    return run(layer("bn", constant(np.arange(8), 10), constant(np.arange(1, 9), 10), STEPS))
+
+
+@case("BN102", "under", "the last point differs")
+def _():
+    mean = constant(np.arange(8), 10)
+    mean[-1, 0] += 1e-6
+    return run(layer("bn", mean, constant(np.arange(1, 9), 10), STEPS))
+
+
+@case("BN102", "look-alike", "one checkpoint evaluated twice at one step")
+def _():
+    return run(layer("bn", constant(2, 2), constant(3, 2), [500, 500]))
+
+
+@case("BN102", "short", "one point")
+def _():
+    return run(layer("bn", constant(2, 1), constant(3, 1), [500]))
+
+
+# BN103 and BN104
+
+
+def _paused(moving, gamma_moves=True):
+    """Returns a run of one layer whose statistics move only at the points where `moving` is."""
+    rng, points = _rng(), len(moving)
+    walk = np.cumsum(rng.normal(0, 0.1, (points, 8)) * np.asarray(moving, float)[:, None], 0)
+    gamma = trained(rng, points) if gamma_moves else 1 + np.abs(walk)
+    return layer("bn", walk + 1, np.exp(walk), None, {"gamma": gamma})
+
+
+@case("BN103", "fires", "the statistics stop at half of the run and gamma goes on")
+def _():
+    return run(_paused([1] * 20 + [0] * 20))
+
+
+@case("BN103", "fires", "a metric shows that training went on")
+def _():
+    histograms = {tag: one for tag, one in _paused([1] * 20 + [0] * 20).items() if "mov" in tag}
+    return run(histograms, {"loss": scalar(np.arange(40), _rng().random(40))})
+
+
+@case("BN103", "under", "they stand still for the last two intervals only")
+def _():
+    return run(_paused([1] * 20 + [0] * 2))
+
+
+@case("BN103", "look-alike", "gamma stops with them: training is over")
+def _():
+    return run(_paused([1] * 20 + [0] * 20, gamma_moves=False))
+
+
+@case("BN103", "look-alike", "the average of identical batches reaches its fixed point")
+def _():
+    mean, variance = averages(constant(2.0, 300), constant(3.0, 300), 0.9)
+    return run(layer("bn", mean, variance, None, {"gamma": trained(_rng(), 301)}))
+
+
+@case("BN103", "short", "two points")
+def _():
+    return run(_paused([1, 0]))
+
+
+@case("BN103", "NaN", "a NaN ends the curve")
+def _():
+    histograms = _paused([1] * 20 + [0] * 20)
+    histograms["bn/moving_mean"] = histogram(np.arange(40), constant(np.nan, 40))
+    return run(histograms)
+
+
+@case("BN104", "fires", "half of each epoch stands still while gamma goes on")
+def _():
+    return run(_paused(([1] * 10 + [0] * 10) * 3))
+
+
+@case("BN104", "under", "one rest is no alternation")
+def _():
+    return run(_paused([1] * 10 + [0] * 10 + [1] * 10))
+
+
+@case("BN104", "look-alike", "two networks train in turns and each rests with its weights")
+def _():
+    return run(_paused(([1] * 10 + [0] * 10) * 3, gamma_moves=False))
+
+
+@case("BN104", "look-alike", "gradients are accumulated and updates come at every fourth step")
+def _():
+    histograms = {tag: one for tag, one in _paused([1, 0, 0, 0] * 12).items() if "mov" in tag}
+    return run(histograms, {"loss": scalar(np.arange(48), _rng().random(48))})
+
+
+@case("BN104", "look-alike", "each checkpoint is evaluated twice")
+def _():
+    mean, variance = _moving(20)
+    twice = np.repeat(np.arange(21), 2)
+    return run(layer("bn", mean[twice], variance[twice], twice))
+
+
+# BN105
+
+
+@case("BN105", "fires", "the mean moves and the variance is exactly 1")
+def _():
+    return run(layer("bn", _moving()[0], constant(1, 201)))
+
+
+@case("BN105", "fires", "the variance moves and the mean is exactly 0")
+def _():
+    return run(layer("bn", constant(0, 201), _moving()[1]))
+
+
+@case("BN105", "under", "the variance left 1 at the last point")
+def _():
+    variance = constant(1, 201)
+    variance[-1] = 0.99
+    return run(layer("bn", _moving()[0], variance))
+
+
+@case("BN105", "look-alike", "the variance is constant at another value")
+def _():
+    return run(layer("bn", _moving()[0], constant(2, 201)))
+
+
+@case("BN105", "short", "one point")
+def _():
+    return run(layer("bn", constant(3, 1), constant(1, 1)))
+
+
+# BN106
+
+
+def _reset(momentum=0.9, at=100, first=0, weights_too=False, sessions=()):
+    """Returns a run that begins anew at point `at`; its first points there are not logged."""
+    mean, variance = _moving(at - 1, momentum)
+    again = [curve[first:] for curve in _moving(at - 1, momentum, seed=0)]
+    mean, variance = np.concatenate([mean, again[0]]), np.concatenate([variance, again[1]])
+    gamma = trained(_rng(), len(mean))
+    if weights_too:
+        gamma[at:] = gamma[: len(mean) - at]
+    return run(layer("bn", mean, variance, None, {"gamma": gamma}), sessions=sessions)
+
+
+_TWICE = (Session("one", 0.0, 0), Session("two", 100.0, 100))
+
+
+@case("BN106", "fires", "the statistics are exactly initial again in mid-run")
+def _():
+    return _reset()
+
+
+@case("BN106", "fires", "the second writer's first point is one update away from the start")
+def _():
+    return _reset(first=1, sessions=_TWICE)
+
+
+@case("BN106", "under", "the second writer's first point is warm already")
+def _():
+    return _reset(first=40, sessions=_TWICE)
+
+
+@case("BN106", "look-alike", "the weights begin anew too: another run in the same folder")
+def _():
+    return _reset(weights_too=True, sessions=_TWICE)
+
+
+@case("BN106", "look-alike", "a restart from step 0 replaces what was before")
+def _():
+    mean, variance = _moving(99)
+    steps = np.tile(np.arange(100), 2)
+    return run(layer("bn", np.tile(mean, (2, 1)), np.tile(variance, (2, 1)), steps))
+
+
+@case("BN106", "short", "one point after the restart of a layer that never moved")
+def _():
+    return run(_stale(weights={"gamma": trained(_rng(), 10)}), sessions=_TWICE)
+
+
+# BN107
+
+
+def _teacher(copied_statistics=False, weights_move=True, name="ema_model.bn"):
+    mean, variance = _moving(50)
+    gamma = trained(_rng(), 51)
+    copy = (mean, variance) if copied_statistics else (constant(0, 51), constant(1, 51))
+    weights = {"gamma": gamma if weights_move else constant(1, 51)}
+    return run({**layer("model.bn", mean, variance, None, {"gamma": gamma}),
+                **layer(name, *copy, None, weights)})  # fmt: skip
+
+
+@case("BN107", "fires", "the copy's gamma moves and its statistics are initial")
+def _():
+    return _teacher()
+
+
+@case("BN107", "fires", "a target network with another wrapper")
+def _():
+    return _teacher(name="target_network.module.bn")
+
+
+@case("BN107", "under", "the copy's weights do not move")
+def _():
+    return _teacher(weights_move=False)
+
+
+@case("BN107", "look-alike", "the copy takes over the statistics")
+def _():
+    return _teacher(copied_statistics=True)
+
+
+@case("BN107", "look-alike", "another network without the name of a copy is stale: BN101")
+def _():
+    return _teacher(name="critic.bn")
+
+
+# BN108
+
+
+def _drifting(factor, gamma_moves=False, head_moves=True):
+    rng, points = _rng(), 40
+    level = np.linspace(1, factor, points)[:, None]
+    wave = 1 + 1e-3 * rng.normal(size=(points, 8))
+    gamma = trained(rng, points) if gamma_moves else constant(1, points)
+    head = trained(rng, points) if head_moves else constant(1, points)
+    histograms = layer("bn", constant(2, points) * wave, 3 * level * wave, None, {"gamma": gamma})
+    return run({**histograms, "head/kernel": histogram(np.arange(points), head)})
+
+
+@case("BN108", "fires", "gamma stands still and the variance doubles")
+def _():
+    return _drifting(2.0)
+
+
+@case("BN108", "under", "the variance grows by a fifth")
+def _():
+    return _drifting(1.2)
+
+
+@case("BN108", "look-alike", "no weight of the run moves: statistics are estimated anew")
+def _():
+    return _drifting(2.0, head_moves=False)
+
+
+@case("BN108", "look-alike", "gamma moves too")
+def _():
+    return _drifting(2.0, gamma_moves=True)
+
+
+# BN201 and BN202
+
+
+def _lagging(momentum, updates, every=5, known=True, start=(0.0, 1.0), **fields):
+    statistics = batch_statistics(_rng(), updates)
+    mean, variance = averages(*statistics, momentum, start)
+    keep = np.arange(0, updates + 1, every)
+    judged = run(layer("bn", mean[keep], variance[keep], keep), **fields)
+    return (judged, Options(momentum=momentum)) if known else judged
+
+
+@case("BN201", "fires", "0.999 and 500 updates: 61 % are left")
+def _():
+    return _lagging(0.999, 500)
+
+
+@case("BN201", "fires", "0.99 and 295 updates: 5.2 % are left")
+def _():
+    return _lagging(0.99, 295)
+
+
+@case("BN201", "fires", "nothing says the momentum, the curves do")
+def _():
+    return _lagging(0.999, 500, known=False)
+
+
+@case("BN201", "under", "0.99 and 300 updates: 4.9 % are left")
+def _():
+    return _lagging(0.99, 300)
+
+
+@case("BN201", "look-alike", "the values are those of a pretrained network")
+def _():
+    pretrained = (np.linspace(-3, 3, 8), np.linspace(0.05, 4, 8))
+    return _lagging(0.999, 500, start=pretrained)
+
+
+@case("BN201", "look-alike", "a cumulative average forgets its start at the first update")
+def _():
+    mean, variance = batch_statistics(_rng(), 50)
+    count = np.arange(1, 51)[:, None]
+    start = np.zeros((1, 8))
+    mean = np.concatenate([start, np.cumsum(mean, 0) / count])
+    variance = np.concatenate([start + 1, np.cumsum(variance, 0) / count])
+    return run(layer("bn", mean, variance))
+
+
+@case("BN201", "look-alike", "healthy statistics drift on because the weights move")
+def _():
+    mean, variance = batch_statistics(_rng(), 300)
+    drift = np.exp(np.linspace(0, 1.5, 300))[:, None]
+    mean, variance = averages(mean * drift, variance * drift, 0.9)
+    return run(layer("bn", mean[::5], variance[::5], np.arange(0, 301, 5)))
+
+
+@case("BN201", "look-alike", "steps are epochs: the floor refutes a step for an update")
+def _():
+    mean, variance = _moving(800)
+    epochs = run(layer("bn", mean[::80], variance[::80], np.arange(11)))
+    return epochs, Options(momentum=0.9)
+
+
+@case("BN201", "short", "two points and no momentum")
+def _():
+    return _lagging(0.999, 5, known=False)
+
+
+@case("BN201", "NaN", "a NaN at once")
+def _():
+    return run(layer("bn", constant(np.nan, 20), constant(np.nan, 20))), Options(momentum=0.999)
+
+
+@case("BN202", "fires", "0.99 and 500 updates, evaluated at step 100")
+def _():
+    judged, options = _lagging(0.99, 500)
+    evaluation = run(None, {"accuracy": scalar([100, 500], [0.1, 0.9])}, name="test")
+    return judged, evaluation, options
+
+
+@case("BN202", "under", "the first evaluation comes at the step named")
+def _():
+    judged, options = _lagging(0.99, 500)
+    evaluation = run(None, {"accuracy": scalar([299, 500], [0.1, 0.9])}, name="test")
+    return judged, evaluation, options
+
+
+@case("BN202", "look-alike", "the run goes on from a pretrained network")
+def _():
+    return _lagging(0.99, 500, start=(np.linspace(-3, 3, 8), np.linspace(0.05, 4, 8)))
+
+
+# BN203, BN204, BN205
+
+
+def _noisy(momentum, noise=0.3, every=1, updates=200):
+    mean, variance = averages(*batch_statistics(_rng(), updates, noise=noise), momentum)
+    keep = np.arange(0, updates + 1, every)
+    return run(layer("bn", mean[keep], variance[keep], keep))
+
+
+@case("BN203", "fires", "the user says 0.01")
+def _():
+    return _noisy(0.01, noise=0.01), Options(momentum=0.01)
+
+
+@case("BN203", "fires", "the noise says 0.01")
+def _():
+    return _noisy(0.01)
+
+
+@case("BN203", "under", "0.5 is the limit")
+def _():
+    return _noisy(0.5, noise=0.01), Options(momentum=0.5)
+
+
+@case("BN203", "look-alike", "0.9, logged at every tenth step: points are independent")
+def _():
+    return _noisy(0.9, every=10, updates=1000)
+
+
+@case("BN203", "look-alike", "0.9 and two kinds of batches in turns")
+def _():
+    mean, variance = batch_statistics(_rng(), 200, noise=0.05)
+    turns = np.tile([0.5, 2.0], 100)[:, None]
+    return run(layer("bn", *averages(mean * turns, variance * turns, 0.9)))
+
+
+@case("BN203", "look-alike", "momentum 0 is chosen on purpose")
+def _():
+    return _noisy(0.0, noise=0.01), Options(momentum=0.0)
+
+
+@case("BN203", "short", "ten points")
+def _():
+    return _noisy(0.01, updates=10)
+
+
+@case("BN204", "fires", "batches of two, momentum 0.8, logged at every tenth step")
+def _():
+    return _noisy(0.8, noise=1.0, every=10, updates=1000), Options(momentum=0.8)
+
+
+@case("BN204", "under", "the same at momentum 0.99")
+def _():
+    return _noisy(0.99, noise=1.0, every=10, updates=1000), Options(momentum=0.99)
+
+
+@case("BN204", "look-alike", "a steady drift is no noise")
+def _():
+    growth = np.exp(np.linspace(0, 8, 60))[:, None]
+    return run(layer("bn", growth * constant(1, 60), growth * constant(np.arange(1, 9), 60)))
+
+
+@case("BN204", "short", "eight points")
+def _():
+    return _noisy(0.01, updates=7)
+
+
+@case("BN205", "fires", "num_batches_tracked grows by two a step")
+def _():
+    mean, variance = _moving(100)
+    counts = {"bn.num_batches_tracked": scalar(np.arange(101), 2 * np.arange(101))}
+    return run(layer("bn", mean, variance), counts)
+
+
+@case("BN205", "fires", "the variance falls faster than the momentum allows")
+def _():
+    mean, variance = _moving(300, 0.9)
+    judged = run(layer("bn", mean[::3], variance[::3], np.arange(101)))
+    return judged, Options(momentum=0.9)
+
+
+@case("BN205", "under", "one update a step")
+def _():
+    mean, variance = _moving(100)
+    counts = {"bn.num_batches_tracked": scalar(np.arange(101), np.arange(101))}
+    return run(layer("bn", mean, variance), counts), Options(momentum=0.9)
+
+
+@case("BN205", "look-alike", "steps are Keras epochs")
+def _():
+    mean, variance = _moving(300)
+    scalars = {
+        "epoch_loss": scalar(np.arange(101), _rng().random(101)),
+        "bn.num_batches_tracked": scalar(np.arange(101), 3 * np.arange(101)),
+    }
+    return run(layer("bn", mean[::3], variance[::3], np.arange(101)), scalars)
+
+
+# BN301 to BN304
+
+
+@case("BN301", "fires", "one channel is NaN from step 30 on")
+def _():
+    mean, variance = _moving(50)
+    variance[30:, 3] = np.nan
+    return run(layer("bn", mean, variance))
+
+
+@case("BN301", "fires", "one channel is infinite at the last step")
+def _():
+    mean, variance = _moving(50)
+    mean[-1, 3] = np.inf
+    return run(layer("bn", mean, variance))
+
+
+@case("BN301", "under", "the largest finite float")
+def _():
+    mean, variance = _moving(50)
+    mean[-1, 3] = np.finfo(np.float32).max
+    return run(layer("bn", mean, variance))
+
+
+@case("BN301", "look-alike", "a metric is NaN, the statistics are not")
+def _():
+    loss = scalar(np.arange(201), np.full(201, np.nan))
+    return run(layer("bn", *_moving()), {"loss": loss})
+
+
+@case("BN301", "short", "no points at all")
+def _():
+    empty = np.empty((0, 8))
+    tags = ("bn/moving_mean", "bn/moving_variance")
+    blank = histogram([0], constant(0, 1))
+    series = {tag: type(blank)(*(getattr(blank, name)[:0] for name in (
+        "steps", "wall_times", "minimum", "maximum", "count", "total", "sum_squares", "bands",
+        "identity"))) for tag in tags}  # fmt: skip
+    assert empty.size == 0
+    return run(series)
+
+
+@case("BN302", "fires", "a channel at -0.1")
+def _():
+    mean, variance = _moving()
+    variance[-1, 0] = -0.1
+    return run(layer("bn", mean, variance))
+
+
+@case("BN302", "under", "a channel at exactly 0")
+def _():
+    mean, variance = _moving()
+    variance[-1, 0] = 0.0
+    return run(layer("bn", mean, variance))
+
+
+@case("BN302", "look-alike", "the mean is negative, the variance is not")
+def _():
+    mean, variance = _moving()
+    return run(layer("bn", mean - 100, variance))
+
+
+def _levels(levels):
+    shape = np.asarray(levels, float)[:, None] * np.linspace(0.9, 1.1, 8)
+    wave = 1 + 1e-3 * _rng().normal(size=shape.shape)
+    return run(layer("bn", wave, shape * wave))
+
+
+@case("BN303", "fires", "a level of 0.4 falls below epsilon")
+def _():
+    return _levels([0.4] * 20 + list(np.geomspace(0.4, 1e-4, 20)))
+
+
+@case("BN303", "under", "it stays above epsilon")
+def _():
+    return _levels([0.4] * 20 + list(np.geomspace(0.4, 2e-3, 20)))
+
+
+@case("BN303", "look-alike", "tiny variances from the start: the average forgets its 1")
+def _():
+    return run(layer("bn", *averages(*batch_statistics(_rng(), 100, scale=1e-5), 0.9)))
+
+
+@case("BN303", "short", "two points")
+def _():
+    return _levels([1.0, 1e-6])
+
+
+@case("BN304", "fires", "the variance grows by a thousand in the second half")
+def _():
+    return _levels([1.0] * 20 + list(np.geomspace(1, 1e5, 20)))
+
+
+@case("BN304", "fires", "one batch is a thousand times too large, and is forgotten by 0.9 a step")
+def _():
+    return _levels([1.0] * 20 + list(1 + 1000 * 0.9 ** np.arange(20)))
+
+
+@case("BN304", "under", "it grows by fifty in the second half")
+def _():
+    return _levels([1.0] * 20 + list(np.geomspace(1, 50, 20)))
+
+
+@case("BN304", "look-alike", "raw pixels: the average approaches 5000 from 1")
+def _():
+    return run(layer("bn", *averages(*batch_statistics(_rng(), 200, scale=5000), 0.99)))
+
+
+@case("BN304", "look-alike", "other data from the middle on: a new level that stays")
+def _():
+    mean, variance = batch_statistics(_rng(), 200)
+    variance[100:] *= 300
+    return run(layer("bn", *averages(mean, variance, 0.9)))
+
+
+@case("BN304", "short", "four points")
+def _():
+    return _levels([1, 1, 1e5, 1e6])
