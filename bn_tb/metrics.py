@@ -87,8 +87,12 @@ def _metrics(run: Run) -> Iterator[Metric]:
 
 
 def phase_of(run: str) -> str:
-    """Returns `train`, `eval`, or an empty string where the name of a run does not tell."""
-    return _phase(_words(run))
+    """Returns `train`, `eval`, or an empty string where the name of a run does not tell.
+
+    The last folder that tells counts: `lr_eval/train` is a training run.
+    """
+    phases = (_phase(_words(folder)) for folder in reversed(run.split("/")))
+    return next((phase for phase in phases if phase), "")
 
 
 def _words(name: str) -> list[str]:

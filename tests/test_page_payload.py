@@ -145,6 +145,12 @@ def test_html_in_a_manual_page_stays_text():
     assert manual.page("a <b>b</b>") == [{"tag": "p", "children": ["a <b>b</b>"]}]
 
 
+def test_addresses_in_a_manual_page_become_links():
+    (paragraph,) = manual.page("see https://a.b/c.")
+    link = {"tag": "a", "href": "https://a.b/c", "children": ["https://a.b/c"]}
+    assert paragraph["children"] == ["see ", link, "."]
+
+
 def test_each_module_imports_only_modules_before_it():
     """So that the HTML report can put them into one script."""
     for at, name in enumerate(front_end.MODULES):

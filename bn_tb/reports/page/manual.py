@@ -1,5 +1,6 @@
 """A rule's manual page from Markdown to a tree that the page turns into elements."""
 
+import re
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -7,6 +8,7 @@ from markdown_it.tree import SyntaxTreeNode
 
 Node = str | dict[str, Any]
 
+_URL = re.compile(r"(https://[^\s<>()]*[^\s<>().,;:])")
 _TAGS = {"heading": "h3", "fence": "pre", "code_block": "pre", "code_inline": "code"}
 
 
@@ -19,13 +21,19 @@ def page(markdown: str) -> list[Node]:
     return _children(SyntaxTreeNode(parser.parse(markdown)))
 
 
+def _linked(text: str) -> Node:
+    if not _URL.fullmatch(text):
+        return text
+    return {"tag": "a", "href": text, "children": [text]}
+
+
 def _children(node: SyntaxTreeNode) -> list[Node]:
     return [part for child in node.children for part in _nodes(child)]
 
 
 def _nodes(node: SyntaxTreeNode) -> list[Node]:
     if node.type == "text":
-        return [node.content]
+        return [_linked(part) for part in _URL.split(node.content) if part]
     if node.type in ("softbreak", "hardbreak"):
         return [" "]
     if node.type == "inline" or node.hidden:  # a paragraph of a tight list is hidden

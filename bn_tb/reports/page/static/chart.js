@@ -22,7 +22,8 @@ export function sharedCursor() {
  * @param {object} spec
  *   title: what is drawn; label: the same for screen readers, with the message of the picture;
  *   domain: [first step, last step];
- *   series: [{label, tone, steps, values | low and high, dashed}], bands before lines;
+ *   series: [{label, tone, steps, values | low and high, dashed}], bands before lines; a dashed
+ *   band is drawn as its two edges;
  *   levels: [{value, label}] horizontal reference lines;
  *   region: {from, to, label} steps to shade;  marks: [{step, label, tone}] vertical
  *   lines;
@@ -65,7 +66,7 @@ function legendKey(series, spec) {
   const number = html('span', { class: 'key-value' });
   const format = spec.format ?? value;
   const swatch = svg('svg', { class: 'swatch', viewBox: '0 0 18 10', 'aria-hidden': 'true' },
-    series.low
+    isArea(series)
       ? svg('rect', { class: `band tone-${series.tone}`, width: 18, height: 10, opacity: 0.45 })
       : svg('path', { class: `line tone-${series.tone}${series.dashed ? ' dashed' : ''}`, d: 'M0 5h18' }));
   return {
@@ -183,18 +184,24 @@ function verticalMark(mark, x) {
     svg('text', { x: right ? at - 6 : at + 6, y: MARGIN.top + 14, 'text-anchor': right ? 'end' : 'start' }, mark.label));
 }
 
+function isArea(series) {
+  return Boolean(series.low) && !series.dashed;
+}
+
 function shape(series, x, y) {
   const parts = segments(series);
-  if (series.low) {
+  if (isArea(series)) {
     return svg('path', { class: `band tone-${series.tone}`, opacity: series.opacity, d: parts.map((part) => area(part, series, x, y)).join('') });
   }
-  const path = svg('path', {
-    class: `line tone-${series.tone}${series.dashed ? ' dashed' : ''}`,
-    d: parts.map((part) => part.map((i, k) => `${k ? 'L' : 'M'}${point(series.steps[i], series.values[i], x, y)}`).join('')).join(''),
-  });
+  const edges = series.low ? [series.low, series.high] : [series.values];
+  return svg('g', {}, edges.map((values) => line(series, values, parts, x, y)));
+}
+
+function line(series, values, parts, x, y) {
+  const path = parts.map((part) => part.map((i, k) => `${k ? 'L' : 'M'}${point(series.steps[i], values[i], x, y)}`).join('')).join('');
   const dots = parts.filter((part) => part.length === 1).map(([i]) =>
-    svg('circle', { class: `dot tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(series.values[i]), r: 3 }));
-  return svg('g', {}, path, dots);
+    svg('circle', { class: `dot tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(values[i]), r: 3 }));
+  return [svg('path', { class: `line tone-${series.tone}${series.dashed ? ' dashed' : ''}`, d: path }), dots];
 }
 
 /** Stretches of indices without gaps; steps that go back (a restart) begin a new stretch. */

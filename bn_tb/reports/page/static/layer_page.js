@@ -92,19 +92,14 @@ function statisticChart(statistic, judged, domain, cursor) {
 /** The way that the momentum predicts for the ±1σ band, and where it ends if the run is too short. */
 function predicted({ predicted: curve }, judged) {
   if (!curve) return [];
-  const heading = judged.initial_weight > 0.05 ? [
-    { label: 'heading for', tone: 'healthy', dashed: true, ...level(curve, curve.target[0]) },
-    { label: null, tone: 'healthy', dashed: true, ...level(curve, curve.target[1]) },
-  ] : [];
-  return [
-    { label: 'predicted ±1σ', tone: 'accent', dashed: true, steps: curve.steps, values: curve.low },
-    { label: null, tone: 'accent', dashed: true, steps: curve.steps, values: curve.high },
-    ...heading,
-  ];
-}
-
-function level({ steps }, number) {
-  return { steps: [steps[0], steps.at(-1)], values: [number, number] };
+  const { steps, low, high, target } = curve;
+  const way = { label: 'predicted ±1σ', tone: 'accent', dashed: true, steps, low, high };
+  if (!(judged.initial_weight > 0.05)) return [way];
+  const ends = [steps[0], steps.at(-1)];
+  return [way, {
+    label: 'heading for', tone: 'healthy', dashed: true, steps: ends,
+    low: [target[0], target[0]], high: [target[1], target[1]],
+  }];
 }
 
 function trustedMark(judged) {

@@ -65,14 +65,18 @@ function inUnit(metric) {
 }
 
 function curves(all) {
-  const several = (evaluates) => all.filter((curve) => curve.evaluates === evaluates).length > 1;
-  return all.map((curve, i) => ({
-    label: `${curve.evaluates ? 'evaluation' : 'training'}${several(curve.evaluates) ? ` ${curve.tag}` : ''}`,
-    tone: curve.evaluates ? 'evaluation' : 'training',
-    dashed: i > 0 && all[i - 1].evaluates === curve.evaluates,
-    steps: curve.steps,
-    values: curve.values,
-  }));
+  return all.map((curve, i) => {
+    const alike = all.filter((other) => other.evaluates === curve.evaluates);
+    const sameTag = alike.every((other) => other.tag === curve.tag);
+    const kind = curve.evaluates ? 'evaluation' : 'training';
+    return {
+      label: alike.length > 1 ? `${kind} (${sameTag ? curve.run : curve.tag})` : kind,
+      tone: kind,
+      dashed: i > 0 && all[i - 1].evaluates === curve.evaluates,
+      steps: curve.steps,
+      values: curve.values,
+    };
+  });
 }
 
 function files(all) {
