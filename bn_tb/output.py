@@ -43,8 +43,11 @@ def write_file(path: str, text: str) -> None:
         raise UsageError(f"{path}: cannot write the report: {error.strerror}") from None
 
 
-def write_stdout(text: str) -> None:
+def write_stdout(text: str) -> bool:
     """Writes to standard output; a reader that went away is no error.
+
+    Returns:
+      Whether there is still a reader.
 
     Raises:
       UsageError: Nothing more can be written, as on a full disk.
@@ -59,6 +62,8 @@ def write_stdout(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             raise UsageError(f"standard output: {error.strerror}") from None
+        return False
+    return True
 
 
 def progress(runs: "Iterable[Run]") -> "Iterator[Run]":

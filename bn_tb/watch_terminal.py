@@ -18,20 +18,22 @@ NAMED_LAYERS = 3
 SHOWN_CHANGES = 5
 """Changes above the report on a terminal."""
 
-Show = Callable[[Look], None]
+Show = Callable[[Look], bool]
+"""Shows a look; returns whether somebody still watches."""
 
 
 def watch(watcher: Watcher, ticks: Iterable[None], view: View, hook: Hook | None) -> int:
-    """Looks at every tick until the ticks or Ctrl-C end it; returns the last exit status."""
+    """Looks at every tick until Ctrl-C or a closed pipe ends it; returns the last exit status."""
     status = 0
     try:
         with _shown(view) as show:
             for _ in ticks:
                 look = watcher.look()
                 status = int(look.report.exit_code)
-                show(look)
                 if hook:
                     _alarm(hook, look)
+                if not show(look):
+                    break
     except KeyboardInterrupt:
         pass
     if hook:
@@ -73,7 +75,7 @@ def _shown(view: View) -> Iterator[Show]:
     lines: list[str] = []
     text = ""
 
-    def redraw(look: Look) -> None:
+    def redraw(look: Look) -> bool:
         nonlocal text
         now = datetime.datetime.now()
         lines.extend(change_line(change, look.report, now) for change in look.changes)
@@ -81,6 +83,7 @@ def _shown(view: View) -> Iterator[Show]:
         recent = "\n".join(lines[-SHOWN_CHANGES:])
         status = (f"\n{now:%H:%M:%S} watching, Ctrl-C ends\n", "dim")
         live.update(Text.assemble(status, recent, "\n\n", Text.from_ansi(text)), refresh=True)
+        return True
 
     with Live(console=Console(), auto_refresh=False, transient=True) as live:
         try:
@@ -90,7 +93,7 @@ def _shown(view: View) -> Iterator[Show]:
             output.write_stdout(text)  # in full, as a screen may have been too small for it
 
 
-def _print_changes(look: Look) -> None:
+def _print_changes(look: Look) -> bool:
     now = datetime.datetime.now()
-    for change in look.changes:
-        output.write_stdout(change_line(change, look.report, now) + "\n")
+    lines = [change_line(change, look.report, now) + "\n" for change in look.changes]
+    return output.write_stdout("".join(lines))

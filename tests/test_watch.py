@@ -9,7 +9,7 @@ import event_bytes as eb
 import pytest
 import written_logs as logs
 
-from bn_tb import UsageError, View
+from bn_tb import UsageError, View, output
 from bn_tb.compare import Kind
 from bn_tb.diagnosis import Options
 from bn_tb.events.follow import Follower
@@ -133,6 +133,14 @@ def test_piped_watch_prints_one_line_per_change_and_returns_the_last_status(tmp_
     assert any("step 59 cured error BN101 never-updated in run: bn1, bn2" in li for li in lines)
     assert sum("BN101" in line for line in lines) == 2
     assert status == 0
+
+
+def test_piped_watch_ends_when_its_reader_goes_away(tmp_path, monkeypatch):
+    append(tmp_path / "run", eb.VERSION + logs.statistics(range(20), 1.0))
+    monkeypatch.setattr(output, "write_stdout", lambda text: False)
+    ticks = iter([None, None])
+    assert watch(watcher(tmp_path), ticks, View(), None) == 1
+    assert len(list(ticks)) == 1
 
 
 def test_terminal_watch_ends_with_the_whole_report(tmp_path, capsys, monkeypatch):
