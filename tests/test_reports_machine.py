@@ -5,11 +5,14 @@ import json
 import pathlib
 import re
 import sys
+from xml.etree import ElementTree
 
+import hypothesis
 import jsonschema
 import junitparser
 import made_diagnoses as made
 import pytest
+from hypothesis import strategies as st
 
 import bn_tb
 from bn_tb import Report, Severity, Suppression
@@ -20,6 +23,8 @@ EVERY_RUN = [kind() for kind in KINDS]
 
 SCHEMA = json.loads((pathlib.Path(bn_tb.__file__).parent / "reports/schema.json").read_text())
 
+UNSEEN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 HOSTILE = (
     "\x1b[31mred\x1b]8;;http://evil.example\x07 [red]markup[/red] <script>alert(1)</script> "
     "`code` | pipe @everyone #1 [link](javascript:alert(1)) \u202egnp.exe\x00\x9b2J \ud800 "
@@ -27,17 +32,17 @@ HOSTILE = (
 )
 
 
-def hostile_run():
+def hostile_run(hostile=HOSTILE):
     found = made.finding(
         "BN101",
         "never-updated",
         Severity.ERROR,
-        (HOSTILE,),
-        HOSTILE,
-        evidence=(HOSTILE,),
-        fix=f"{HOSTILE}\n    ```\n    {HOSTILE}",
+        (hostile,),
+        hostile,
+        evidence=(hostile,),
+        fix=f"{hostile}\n    ```\n    {hostile}",
     )
-    return made.run_of("stale", HOSTILE, (HOSTILE,), logdir="file:///etc", findings=(found,))
+    return made.run_of("stale", hostile, (hostile,), logdir="file:///etc", findings=(found,))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,7 +149,19 @@ def test_markdown_of_every_kind_reads_as_agreed(golden, kind):
 def test_no_format_lets_a_control_or_invisible_character_through(format):
     text = bn_tb.render(Report((hostile_run(),), problems=(HOSTILE,)), format)
     text.encode("utf-8")
-    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    assert not UNSEEN.search(text)
+
+
+@hypothesis.settings(max_examples=50, deadline=None)
+@hypothesis.given(st.text(st.characters(exclude_categories=()), min_size=1))
+def test_any_text_in_a_log_gives_valid_reports(text):
+    run = hostile_run(text)
+    (entry,) = json.loads(bn_tb.render([run], "json"))["runs"]
+    assert entry["findings"][0]["code"] == "BN101"
+    ElementTree.fromstring(bn_tb.render([run], "junit"))
+    json.loads(bn_tb.render([run], "sarif"))
+    for format in ("text", "markdown"):
+        assert not UNSEEN.search(bn_tb.render([run], format))
 
 
 def test_text_shows_markup_of_logs_as_it_is():
