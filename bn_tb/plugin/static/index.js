@@ -79,8 +79,10 @@ export function render() {
   document.head.append(html('link', { rel: 'stylesheet', href: './page.css' }));
   document.body.append(page);
   const show = mount(page, source, host);
+  const showNews = () => { if (refresh === '1' && isShown()) show(); };
   onReload(() => {
     refresh = '1';
-    if (isShown()) show();
+    showNews();
   });
+  new ResizeObserver(showNews).observe(document.documentElement); // another tab was left for this one
 }

@@ -23,16 +23,22 @@ function fill(element, properties, children) {
   return element;
 }
 
+const unfinished = new Set();
+window.addEventListener('beforeprint', () => unfinished.forEach((run) => run(Infinity)));
+
 /**
  * Calls `append(item)` for each item, at most `budget` milliseconds at a time, so that long lists
- * never block the page. Returns a function that appends all that is left at once (for printing).
+ * never block the page; all that is left at once before the page is printed. Returns a function
+ * that leaves out what is left.
  */
 export function inSlices(items, append, budget = 12) {
   let next = 0;
   const run = (until) => {
     while (next < items.length && performance.now() < until) append(items[next++]);
-    if (next < items.length) setTimeout(() => run(performance.now() + budget));
+    if (next >= items.length) unfinished.delete(run);
+    else setTimeout(() => unfinished.has(run) && run(performance.now() + budget));
   };
+  unfinished.add(run);
   run(performance.now() + budget);
-  return () => run(Infinity);
+  return () => unfinished.delete(run);
 }

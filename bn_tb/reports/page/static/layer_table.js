@@ -34,12 +34,13 @@ export function layerTable(layers, layerLink) {
     if (!rows.has(layer)) rows.set(layer, tableRow(layer, layerLink));
     return rows.get(layer);
   };
-  let finish = () => {};
+  let stop = () => {};
   const show = () => {
     const order = [...layers];
     if (state.column) order.sort((a, b) => (state.down ? -1 : 1) * state.column.compare(a, b) || byName(a.layer, b.layer));
+    stop();
     body.replaceChildren();
-    finish = inSlices(order, (layer) => body.append(row(layer)));
+    stop = inSlices(order, (layer) => body.append(row(layer)));
   };
   const sort = (column) => {
     state.down = state.column === column && !state.down;
@@ -50,7 +51,6 @@ export function layerTable(layers, layerLink) {
     show();
   };
   const table = html('table', { class: 'layers' }, html('thead', {}, html('tr', {}, heads)), body);
-  window.addEventListener('beforeprint', () => finish());
   show();
   return html('div', {}, layers.length > 8 ? filterBox(layers, row) : null, html('div', { class: 'scroll-x' }, table));
 }
