@@ -30,7 +30,7 @@ EARLY_STEPS = (20, 35, 50, 100, 150, 200, 250, 300, 350, 400, 500, 700, 1000, 20
 LATE_EVALUATIONS = 6  # over the last quarter of the training
 MIXED_STEPS = (500,)  # and the last one
 INITIAL_WEIGHTS = (1.0, 0.9, 0.7, 0.5, 0.37, 0.2, 0.1, 0.05, 0.02, 0.0)
-TICKS = (20, 50, 100, 200, 500, 1000, 2000, 4000)
+TICKS = (20, 50, 100, 200, 500, 1000, 3000)
 RECOVERED = 0.05  # of accuracy below what the re-estimated statistics give, at most
 ESTIMATED = "re-estimated"
 MIXTURES = "mixtures.csv"
@@ -235,7 +235,7 @@ def draw_tolerance(mixtures: curves.Table, path: pathlib.Path) -> None:
         )
         axes.set_xscale("symlog", linthresh=2)  # logarithmic, and shows 0
         axes.set_xticks([0, 2, 5, 10, 20, 50, 100], ["0", "2", "5", "10", "20", "50", "100"])
-        axes.legend()
+        pictures.legend(axes)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import csv
 import functools
 import os
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from bn_tb.errors import UsageError
 from bn_tb.training.study import cell, curves
 
 SCRIPTS = pathlib.Path(__file__).parents[1] / "scripts"
+PAGE = SCRIPTS.parent / "docs" / "studies.md"
 SETTINGS = {"seed": 1, "steps": 5}
 
 
@@ -167,21 +169,41 @@ def test_a_dense_net_has_its_hidden_layers_and_one_more(trained):
     ]
 
 
+# --- the page ---------------------------------------------------------------------------------
+
+
+def test_the_page_shows_pictures_that_exist_and_are_small():
+    shown = re.findall(r"!\[[^]]+\]\(([^)]+)\)", PAGE.read_text(encoding="utf-8"))
+    assert len(shown) == 6
+    for name in shown:
+        assert (PAGE.parent / name).stat().st_size < 200_000, name
+
+
+def test_the_page_shows_what_show_scopes_prints():
+    pytest.importorskip("bn_tb.training.tf1", reason="tensorflow is not installed")
+    printed = run_script("show_scopes").stdout
+    assert printed.startswith(">>> tf.get_collection")
+    assert printed in PAGE.read_text(encoding="utf-8")
+
+
 # --- the scripts ------------------------------------------------------------------------------
 
 
-def study(name, logdir, *flags):
-    pytest.importorskip("matplotlib", reason="pip install 'bn_tb[study]'")
-    pytest.importorskip("bn_tb.training.tf1", reason="tensorflow is not installed")
-    command = [sys.executable, SCRIPTS / f"study_{name}.py", f"--logdir={logdir}", *flags]
+def run_script(name, *flags):
     return subprocess.run(
-        command,
+        [sys.executable, SCRIPTS / f"{name}.py", *flags],
         env={**os.environ, "PYTHONPATH": str(SCRIPTS.parent)},
         capture_output=True,
         text=True,
         timeout=300,
         check=False,
     )
+
+
+def study(name, logdir, *flags):
+    pytest.importorskip("matplotlib", reason="pip install 'bn_tb[study]'")
+    pytest.importorskip("bn_tb.training.tf1", reason="tensorflow is not installed")
+    return run_script(f"study_{name}", f"--logdir={logdir}", *flags)
 
 
 SHORT = ("--quick", "--images=60")

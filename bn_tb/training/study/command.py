@@ -118,6 +118,7 @@ def progress(what: str, steps: int) -> Iterator[Callable[[], None]]:
         console=console,
         disable=not console.is_terminal,
         transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # what is piped stays in the pipe
     ) as bar:
         task = bar.add_task(what, total=steps)
         yield lambda: bar.advance(task)
