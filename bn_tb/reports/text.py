@@ -126,7 +126,7 @@ def _run(report: Report, run: RunDiagnosis, view: View, told: _Told) -> Iterator
         yield _indented(Text(wording.reason(run)), 2)
     for problem in _file_problems(run):
         yield _indented(Text(problem, "yellow"), 2)
-    if run.layers:
+    if any(layer.mean or layer.variance for layer in run.subject.layers):
         yield Text()
         yield _indented(layer_table(run, view, VERDICT_STYLE), 2)
     for finding in run.findings:
@@ -204,8 +204,10 @@ def _fix(fix: str, view: View) -> Iterator[RenderableType]:
         if is_code:
             code = Group(*(Text(line, "cyan", overflow="fold") for line in part))
             indent = next((i for i in (14, 8) if i + max(map(len, part)) <= view.width), 4)
-            yield Padding(code, (1, 0, 1, indent))
+            yield Padding(code, (1, 0, 0, indent))
         else:
+            if not label:
+                yield Text()
             yield _labelled(label, Group(*map(Text, part)))
             label = ""
 
