@@ -6,15 +6,12 @@ from bn_tb import tags
 from bn_tb.events.logdir import (
     Paths,
     as_list,
-    experiment_key,
-    experiment_sizes,
     find_runs,
+    point_limits,
     read_on,
 )
-from bn_tb.events.run_reader import MAX_POINTS, RunReader
+from bn_tb.events.run_reader import RunReader
 from bn_tb.run import FileReport, Run
-
-_MIN_POINTS = 1 << 14  # of one run, however many runs are followed
 
 
 class Follower:
@@ -24,18 +21,14 @@ class Follower:
     or became shorter is read afresh together with its run.
     """
 
-    def __init__(
-        self, paths: Paths, patterns: tags.TagPatterns = tags.TagPatterns(), budget: int = 4
-    ) -> None:
+    def __init__(self, paths: Paths, patterns: tags.TagPatterns = tags.TagPatterns()) -> None:
         """Starts with nothing read.
 
         Args:
           paths: As `read_logdir` takes them; a path that does not exist yet is waited for.
           patterns: Names of statistics taught by the user.
-          budget: How many times `MAX_POINTS` to hold for all runs together.
         """
         self._paths, self._patterns = as_list(paths), patterns
-        self._max_points = budget * MAX_POINTS
         self._readers: dict[tuple[str, str], RunReader] = {}
         self._reports: dict[tuple[str, str], tuple[FileReport, ...]] = {}
         self._runs: dict[tuple[str, str], Run] = {}
@@ -51,15 +44,15 @@ class Follower:
         A run that vanished is no change; it leaves `runs`.
         """
         found = find_runs([path for path in self._paths if os.path.exists(path)])
-        sizes = experiment_sizes(found)
-        share = max(self._max_points // max(len(found), 1), _MIN_POINTS)
         before, changed = self._runs, []
         self._runs = {}
-        for each in found:
+        for each, limit in zip(found, point_limits(found), strict=True):
             key = (each.logdir, each.name)
-            points = min(share, MAX_POINTS // sizes[experiment_key(each)])
-            new = RunReader(each.name, each.logdir, self._patterns, points)
-            reader = self._readers.setdefault(key, new)
+            reader = self._readers.get(key)
+            if reader is None:
+                reader = RunReader(each.name, each.logdir, self._patterns)
+            self._readers[key] = reader
+            reader.limit(limit)
             reports = read_on(reader, each)
             if key in before and reports == self._reports[key]:
                 self._runs[key] = before[key]

@@ -1,9 +1,10 @@
 """Which runs logdirs hold, which files, in which order; bytes to Run."""
 
+import collections
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bn_tb import tags
 from bn_tb.errors import UsageError
@@ -13,6 +14,9 @@ from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.run import FileReport, Run
 
 _WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
+
+_ALL_POINTS = 3 * MAX_POINTS
+_MIN_POINTS = 1 << 12  # of a run, however many there are
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -78,7 +82,7 @@ def read_logdir(
       UsageError: A path does not exist.
     """
     found = find_runs(paths)
-    sizes = experiment_sizes(found)
+    limits = point_limits(found)
     done = Progress(0, sum(run.size for run in found), 0, len(found))
 
     def report(read: int) -> None:
@@ -87,7 +91,7 @@ def read_logdir(
         if progress is not None:
             progress(done)
 
-    tasks = [(run, MAX_POINTS // sizes[experiment_key(run)]) for run in found]
+    tasks = list(zip(found, limits, strict=True))
     if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and can_fork():
         work = functools.partial(_read, patterns=patterns)
         for reader in in_order(work, tasks, [each.size for each in found], jobs):
@@ -135,13 +139,21 @@ def experiment_key(run: FoundRun) -> tuple[str, str]:
     return run.logdir, experiment_of(run.name)[0]
 
 
-def experiment_sizes(found: Iterable[FoundRun]) -> Mapping[tuple[str, str], int]:
-    """Returns the number of runs of each experiment."""
-    sizes: dict[tuple[str, str], int] = {}
-    for run in found:
-        key = experiment_key(run)
-        sizes[key] = sizes.get(key, 0) + 1
-    return sizes
+def point_limits(found: Sequence[FoundRun]) -> list[int]:
+    """Returns how many points each run may hold, so that all of them fit into memory at once.
+
+    A run gets its share of `_ALL_POINTS` by its bytes, and at most its share of what an experiment
+    may have, by number.
+    """
+    parts = collections.Counter(map(experiment_key, found))
+    total = sum(run.size for run in found) or 1
+    return [
+        max(
+            _MIN_POINTS,
+            min(MAX_POINTS // parts[experiment_key(run)], _ALL_POINTS * run.size // total),
+        )
+        for run in found
+    ]
 
 
 def as_list(paths: Paths) -> list[str]:

@@ -23,7 +23,7 @@ class PointLog:
     """
 
     def __init__(self, max_points: int) -> None:
-        self._max_points = max_points
+        self.max_points = max_points
         self._chunks: list[Columns] = []
         self._size = 0
         self._seen: dict[int, int] = {}
@@ -33,7 +33,7 @@ class PointLog:
         """Takes points in the order read; arrays of `[N]` or `[N, ...]`."""
         self._chunks.append(columns)
         self._size += len(columns["tag"])
-        if self._size > self._max_points:
+        if self._size > self.max_points:
             self._merge(thin=True)
 
     def series(self) -> Iterator[tuple[int, Mapping[str, npt.NDArray[Any]], bool]]:
@@ -78,7 +78,7 @@ class PointLog:
 
     def _thin(self, merged: Columns) -> Columns:
         groups = list(_groups(merged["tag"]))
-        cap = max(self._max_points // 2 // len(groups), MIN_CAP)
+        cap = max(self.max_points // 2 // len(groups), MIN_CAP)
         kept = []
         for tag, start, end in groups:
             some = slice(start, end)

@@ -71,6 +71,10 @@ class RunReader:
             self._forget()
             return self._read(paths, progress)
 
+    def limit(self, max_points: int) -> None:
+        """Sets how many points to hold from now on."""
+        self._max_points = self._scalars.max_points = self._histograms.max_points = max_points
+
     def refuse(self, path: str, reason: str) -> tuple[FileReport, ...]:
         """Notes that the folder of the run cannot be listed."""
         self._forget()
