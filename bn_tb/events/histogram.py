@@ -228,7 +228,7 @@ def _bands(
     https://github.com/tensorflow/tensorboard/blob/2.15.0/tensorboard/plugins/distribution/compressor.py
     """
     bands = np.full((len(left), len(BAND_LEVELS)), np.nan, np.float32)
-    buckets = left.shape[1]
+    buckets = counts.shape[1]
     if not banded or not buckets:
         return bands
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
