@@ -49,7 +49,11 @@ def _row(layer: LayerWiring, role: Role) -> dict[str, Any]:
     return {
         "role": role.value,
         "variable": layer.variables.get(role, ""),
-        "updates": [_update(op) for op in layer.updates.get(role, ())],
+        # The first one is drawn: one that training does not run, if there is any.
+        "updates": [
+            _update(op)
+            for op in sorted(layer.updates.get(role, ()), key=lambda op: op.wiring is Wiring.TRAIN)
+        ],
     }
 
 

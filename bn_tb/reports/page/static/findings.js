@@ -13,6 +13,7 @@ export function findingCard(finding, { layers, rules }, { layerLink, manual }) {
       html('span', { class: 'severity' }, finding.severity),
       html('span', { class: 'rule' }, html('b', {}, finding.name), ` ${finding.code}`),
       html('span', { class: 'confidence' }, finding.confidence),
+      finding.baseline ? html('span', { class: 'confidence' }, finding.baseline === 'new' ? 'new' : 'known in the baseline') : null,
       finding.suppressed ? html('span', { class: 'confidence' }, `accepted: ${finding.suppressed}`) : null),
     html('p', { class: 'message' }, finding.message),
     where(finding, layers, layerLink),
