@@ -40,8 +40,8 @@ from bn_tb.series import FloatArray, HistogramSeries
 _EXPONENTS = np.geomspace(0.02, 40, 80)  # -ln share: from 98 % to nothing
 _POINTS = 64  # of a long series that are fitted
 _SEEN = 0.1  # smallest share that is claimed; twice the limit of BN201
-_CLOSE = 0.07, 0.03  # root mean square residual relative to the curve; where the floor is blind
-_AGREE = 0.15, 0.10  # range of the shares of one layer's curves; where the floor is blind
+_CLOSE = 0.07, 0.04  # root mean square residual relative to the curve; where the floor is blind
+_AGREE = 0.15, 0.12  # range of the shares of one layer's curves; where the floor is blind
 _BLIND = 0.98  # floor that says nothing: no channel varies less than its initial value
 _MOSTLY = 0.37  # 1 / e, one time constant: curves that all say more than this agree on "mostly"
 _STRAIGHT = 0.15  # range of the floor's slope from the origin, relative to its median

@@ -80,11 +80,11 @@ def _explained(head: Folded, others: list[Folded]) -> Folded:
     causes = [other for other in others if own.intersection(other.evidence.layers)]
     if not causes:
         return head
+    # Half of the updates has a fix of its own: there may be no second op that could be wired.
+    fix = head.evidence.fix if head.code == "BN105" else causes[0].evidence.fix
     proof = [*head.evidence.proof, *(line for cause in causes for line in cause.evidence.proof)]
     return dataclasses.replace(
         head,
-        evidence=dataclasses.replace(
-            head.evidence, proof=tuple(dict.fromkeys(proof)), fix=causes[0].evidence.fix
-        ),
+        evidence=dataclasses.replace(head.evidence, proof=tuple(dict.fromkeys(proof)), fix=fix),
         causes=tuple(dict.fromkeys((*head.causes, *(cause.code for cause in causes)))),
     )

@@ -14,6 +14,7 @@ _LARGEST = 0.4
 _MOVING = 0.9
 """Share of points that differ from the one before; all do while a warm average is updated."""
 
+_CURVES = 5  # of seven; inconsistent ones are no autoregressive noise
 _DIFFERENCE = np.sqrt(2 / 3)  # x - (a + b) / 2 of three independent values has variance 3/2
 _MAD = 1.4826  # median absolute deviation to standard deviation, normal distribution
 
@@ -38,8 +39,10 @@ def jitter_bound(values: FloatArray) -> float:
     return float(2 * _MAD * _DIFFERENCE * np.abs(bend).mean())
 
 
-def momentum_of(mean: HistogramSeries, variance: HistogramSeries) -> float | None:
-    """Returns the momentum per point that the noise of warm statistics shows, or None.
+def momenta_of(mean: HistogramSeries, variance: HistogramSeries) -> list[float]:
+    """Returns the momentum per point that the noise of warm statistics shows, once a curve.
+
+    Nothing is returned unless most of the seven curves of a layer look like such noise.
 
     The average of independent batches is an autoregressive process: its values k points apart
     correlate by m**k. With D_k, the mean square of differences k points apart, m = D_2 / D_1 - 1
@@ -51,14 +54,14 @@ def momentum_of(mean: HistogramSeries, variance: HistogramSeries) -> float | Non
       variance: Moving variance at the same steps.
     """
     if mean.steps.size < FEWEST:
-        return None
+        return []
     with np.errstate(invalid="ignore", divide="ignore"):
         curves = [
             mean.mean, mean.minimum, mean.maximum, trajectory.rms(mean),
             np.log(variance.mean), np.log(variance.minimum), np.log(variance.maximum),
         ]  # fmt: skip
     found = [one for curve in curves if (one := _correlation(curve)) is not None]
-    return float(np.median(found)) if len(found) >= 4 else None
+    return found if len(found) >= _CURVES else []
 
 
 def _correlation(curve: FloatArray) -> float | None:

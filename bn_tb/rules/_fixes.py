@@ -1,6 +1,8 @@
 """The code to write, by framework; fixes that several rules show."""
 
+from bn_tb.graph.evidence import Wiring
 from bn_tb.layers import BatchNormLayer, Framework
+from bn_tb.rules._wiring import wiring_of
 
 TF1_WIRING = """\
 Make every training step run the updates. Build the train op last, after the whole network:
@@ -55,6 +57,13 @@ In a TensorFlow 1 graph:
 
 PyTorch: model.train(). Keras: model(x, training=True). Flax: mutable=["batch_stats"]."""
 
+TF1_FLAG = """\
+The updates are wired to the train op, so the training flag was not True in training. Feed it:
+
+    session.run(train_op, feed_dict={x: images, y: labels, training: True})
+
+and feed False for evaluation only."""
+
 UPDATES = {
     Framework.TF1: TF1_WIRING,
     Framework.KERAS: KERAS_TRAINING,
@@ -71,6 +80,15 @@ _MOMENTUM = {
     Framework.JAX: "nn.BatchNorm(use_running_average=not train, momentum={momentum})",
     Framework.UNKNOWN: "momentum={momentum}  # PyTorch counts the other way: {torch}",
 }
+
+
+def updates(layers: list[BatchNormLayer]) -> str:
+    """Returns how to have the statistics of some layers updated, as far as their graph tells."""
+    wirings = [layer.wiring for layer in layers if layer.wiring is not None]
+    if wirings and all(wiring_of(wiring) is Wiring.TRAIN for wiring in wirings):
+        switch = next((wiring.switch for wiring in wirings if wiring.switch), "")
+        return TF1_FLAG.replace(" training: True", f" {switch}: True") if switch else TF1_FLAG
+    return UPDATES[framework_of(layers)]
 
 
 def momentum(framework: Framework, value: float) -> str:

@@ -66,7 +66,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             + ", ".join(f"{still.steps[a]} to {still.steps[b]}" for a, b in plateaus[:4]),
             f"meanwhile {still.pulse.tag}",
         ),
-        fix=_fixes.UPDATES[_fixes.framework_of([layer for layer, _ in found])],
+        fix=_fixes.updates([layer for layer, _ in found]),
         layers=tuple(names),
         step=int(still.steps[plateaus[0][0]]),
         confidence=Confidence.CONFIRMED if still.pulse.by_weights else Confidence.LIKELY,

@@ -94,8 +94,7 @@ def _held(layer: BatchNormLayer) -> Iterator[str]:
 
 
 def _fix(layers: list[BatchNormLayer]) -> str:
-    framework = _fixes.framework_of(layers)
-    return _fixes.UPDATES[framework] + _fixes.KEEP_WEIGHTS
+    return _fixes.updates(layers) + _fixes.KEEP_WEIGHTS
 
 
 RULE = Rule("BN101", "never-updated", Severity.ERROR, check, __doc__ or "", LIMITS)

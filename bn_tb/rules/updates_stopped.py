@@ -79,7 +79,7 @@ def _evidence(subject: Subject, since: int, entries: list[tuple[str, Stillness]]
             f"{names[0]}: bit for bit constant from step {since} to {last}",
             f"meanwhile {still.pulse.tag}",
         ),
-        fix=_fixes.UPDATES[_fixes.framework_of(layers)],
+        fix=_fixes.updates(layers),
         layers=tuple(names),
         step=since,
         confidence=Confidence.CONFIRMED if still.pulse.by_weights else Confidence.LIKELY,
