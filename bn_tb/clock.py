@@ -109,6 +109,7 @@ def _iterations_per_epoch(runs: Iterable[Run]) -> tuple[float, str] | None:
     Keras writes `evaluation_*_vs_iterations` once an evaluation, with the optimizer's iterations
     as step, beside `epoch_*` of the same evaluation, with the epoch as step.
     """
+    runs = tuple(runs)
     for run in runs:
         iterations = {
             tag: series for tag, series in run.scalars.items() if tag.endswith("_vs_iterations")
@@ -119,6 +120,22 @@ def _iterations_per_epoch(runs: Iterable[Run]) -> tuple[float, str] | None:
                 found = _ratio(series.steps, epoch.steps)
                 if found is not None:
                     return found, tag
+    return _batches_per_epoch(runs)
+
+
+def _batches_per_epoch(runs: Iterable[Run]) -> tuple[float, str] | None:
+    """Returns iterations per epoch from `batch_*` scalars, whose step is the iteration.
+
+    Keras writes them with `update_freq`; the last one may be up to one interval before the end.
+    """
+    for run in runs:
+        epochs = [series for tag, series in run.scalars.items() if tag.startswith("epoch_")]
+        for tag, series in run.scalars.items():
+            if tag.startswith("batch_") and epochs and series.steps.size > 1:
+                steps, last = series.steps, int(epochs[0].steps.max())
+                made = int(steps.max()) + int(np.median(np.diff(np.unique(steps))))
+                if made > 2 * (last + 1):
+                    return made / (last + 1), tag
     return None
 
 

@@ -84,6 +84,11 @@ class BatchNormLayer:
         return tuple((role, trajectory.finite_part(series)) for role, series in self.statistics)
 
     @functools.cached_property
+    def changes(self) -> tuple[trajectory.BoolArray, ...]:
+        """Whether each point differs from the one before, once for each of `finite`."""
+        return tuple(trajectory.changes(series) for _, series in self.finite)
+
+    @functools.cached_property
     def motion(self) -> Motion:
         """What the statistics did, judged by all points before the first NaN or infinity."""
         if not self.statistics:
@@ -96,7 +101,7 @@ class BatchNormLayer:
         held = [self.at_initial(role, series) for role, series in self.finite]
         if all(held):
             return Motion.INITIAL
-        moves = [bool(trajectory.changes(series).any()) for _, series in self.finite]
+        moves = [bool(changes.any()) for changes in self.changes]
         if not any(moves):
             return Motion.CONSTANT
         return Motion.HALF if any(held) else Motion.MOVING

@@ -51,10 +51,13 @@ def stillness_of(subject: Subject, layer: BatchNormLayer) -> Stillness | None:
     """Returns where a moving layer stood still, or None if it did not or nothing can tell."""
     if layer.motion is not Motion.MOVING:
         return None
-    series = [series for _, series in layer.finite]
-    steps = series[0].steps
-    same = [one for one in series if np.array_equal(one.steps, steps)]
-    moved: BoolArray = np.any([trajectory.changes(one) for one in same], axis=0)
+    steps = layer.finite[0][1].steps
+    same = [
+        (series, changes)
+        for (_, series), changes in zip(layer.finite, layer.changes, strict=True)
+        if series.steps is steps or np.array_equal(series.steps, steps)
+    ]
+    moved: BoolArray = np.logical_or.reduce([changes for _, changes in same])
     if moved.all():
         return None
     pulse = pulse_of(subject, layer)
@@ -65,5 +68,5 @@ def stillness_of(subject: Subject, layer: BatchNormLayer) -> Stillness | None:
         moved=moved,
         trained=pulse.between(steps) > 0,
         pulse=pulse,
-        converged=max(map(trajectory.last_move, same)) < FIXED_POINT,
+        converged=max(trajectory.last_move(series) for series, _ in same) < FIXED_POINT,
     )

@@ -74,6 +74,8 @@ def _back_at_initial(layer: BatchNormLayer) -> int | None:
     """Returns the first step at which both statistics are at initial values they had left."""
     steps = []
     for role, series in layer.finite:
+        if not (series.minimum[1:] == series.maximum[1:]).any():
+            return None
         held = trajectory.holds(series, layer.initial(role, series))
         left = np.logical_or.accumulate(~held)
         back = np.flatnonzero(held & left)
