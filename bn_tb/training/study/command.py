@@ -23,8 +23,12 @@ _DATA_DIR = flags.DEFINE_string(
     "data_dir", None, "Folder with MNIST's IDX files; default: the 20,000 images of the package."
 )
 _IMAGES = flags.DEFINE_integer(
-    "images", None, "Use only so many images for training, and for the test.", lower_bound=1
+    "images",
+    None,
+    "Use only so many images for training, and for the test. Default all, quick 5000.",
+    lower_bound=1,
 )
+_QUICK_IMAGES = 5000
 _PICTURES = flags.DEFINE_string("pictures", None, "Folder for the pictures; default: the logdir.")
 
 
@@ -91,9 +95,7 @@ def read_data() -> data.Mnist:
 
 
 def _first_images(mnist: data.Mnist) -> data.Mnist:
-    if _IMAGES.value is None:
-        return mnist
-    wanted = slice(0, _IMAGES.value)
+    wanted = slice(0, _IMAGES.value or (_QUICK_IMAGES if _QUICK.value else None))
     train, test = (
         data.LabelledImages(part.images[wanted], part.labels[wanted])
         for part in (mnist.train, mnist.test)
