@@ -58,14 +58,15 @@ def fit(
     validate: bool = True,
     data: dict[str, float] | None = None,
     random_labels: bool = False,
+    every: int = 1,
 ) -> None:
-    """Fits with the callback that everybody uses, histograms of every epoch."""
+    """Fits with the callback that everybody uses, and histograms of every few epochs."""
     model = make(framework)
     compile_for(framework, model)
     images, labels = pictures(32 * steps, **(data or {}))
     if random_labels:
         _, labels = pictures(32 * steps, seed=3)
-    tensorboard = framework.callbacks.TensorBoard(logdir, histogram_freq=1)
+    tensorboard = framework.callbacks.TensorBoard(logdir, histogram_freq=every)
     model.fit(
         images,
         labels,
@@ -216,6 +217,7 @@ SCENARIOS = (
             make=functools.partial(network, momentum=0.8),
             epochs=24,
             steps=2,
+            every=4,
             random_labels=True,
         ),
         "Random classes are learnt by heart: real overfitting with healthy statistics.",
