@@ -8,7 +8,8 @@ import numpy as np
 import page_cases
 import pytest
 
-from bn_tb.graph.evidence import GraphEvidence, Wiring
+from bn_tb.clock import Clock
+from bn_tb.graph.evidence import GraphEvidence, LayerWiring, Wiring
 from bn_tb.reports import html, json_report
 from bn_tb.reports.page import front_end, manual, payload, thinning, wiring
 from bn_tb.reports.report import Report, View
@@ -113,6 +114,21 @@ def test_the_picture_of_the_graph_tells_how_the_updates_are_wired(how, trains, s
     picture = wiring.picture(layer, GraphEvidence(trains, ("train/Adam",)))
     assert picture["state"] == state
     assert [row["role"] for row in picture["rows"]] == ["moving_mean", "moving_variance"]
+
+
+def test_a_keras_configuration_has_no_ops_to_draw():
+    layer = LayerWiring("bn", {}, {}, momentum=0.9, keras=True, momentum_source="keras_config")
+    assert wiring.picture(layer, GraphEvidence()) is None
+
+
+def test_epochs_count_as_the_updates_they_stand_for():
+    """Keras writes epoch 0 after it, here after 10 updates."""
+    diagnosis = page_cases.diagnosis("healthy")
+    clock = Clock(updates_per_step=10.0, at_zero=10.0, unit="epoch")
+    subject = dataclasses.replace(diagnosis.subject, clock=clock)
+    layer, mean = chart(dataclasses.replace(diagnosis, subject=subject))
+    assert layer["share"]["predicted"][0] == pytest.approx(0.97**10, rel=1e-3)
+    assert mean["predicted"]["high"][0] > 0
 
 
 def test_half_a_layer_is_partly_wired():

@@ -9,16 +9,16 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from bn_tb import trajectory
 from bn_tb.diagnosis import LayerDiagnosis, RunDiagnosis
-from bn_tb.lag import TRUSTED
+from bn_tb.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
 from bn_tb.reports import wording
 from bn_tb.reports.page import metric_charts, thinning, wiring
 from bn_tb.rules import ALL_RULES
-from bn_tb.series import HistogramSeries
+from bn_tb.rules._rule import Subject
+from bn_tb.series import FloatArray, HistogramSeries, IntArray
 from bn_tb.tags import STATISTICS, Role
 
 Payload = dict[str, Any]
@@ -96,13 +96,18 @@ def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Pay
     Raises:
       KeyError: The run has no such layer.
     """
-    for judged, found in zip(diagnosis.layers, diagnosis.subject.layers, strict=True):
+    subject = diagnosis.subject
+    lags = dict(zip((found.name for found in subject.layers), subject.lags, strict=False))
+    for judged, found in zip(diagnosis.layers, subject.layers, strict=True):
         if judged.layer == name:
+            left = _left(subject, judged, lags.get(found.name, Lag()))
             return {
                 "layer": name,
-                "statistics": [_statistic(role, found, judged, points) for role in STATISTICS],
-                "share": _share(diagnosis, judged),
-                "wiring": wiring.picture(found.wiring, diagnosis.subject.graph),
+                "statistics": [
+                    _statistic(role, found, judged, left, points) for role in STATISTICS
+                ],
+                "share": _share(judged, left),
+                "wiring": wiring.picture(found.wiring, subject.graph),
             }
     raise KeyError(name)
 
@@ -143,7 +148,13 @@ def _spark(series: HistogramSeries | None) -> Payload | None:
     }
 
 
-def _statistic(role: Role, layer: BatchNormLayer, judged: LayerDiagnosis, points: int) -> Payload:
+def _statistic(
+    role: Role,
+    layer: BatchNormLayer,
+    judged: LayerDiagnosis,
+    left: FloatArray | None,
+    points: int,
+) -> Payload:
     """One statistic of a layer: its bands over steps, and what its momentum predicts."""
     mean = role is Role.MOVING_MEAN
     series = layer.mean if mean else layer.variance
@@ -165,60 +176,70 @@ def _statistic(role: Role, layer: BatchNormLayer, judged: LayerDiagnosis, points
         "points": int(series.steps.size),
         "thinned": series.thinned,
         "non_finite_from": int(series.steps[np.argmax(broken)]) if broken.any() else None,
-        "predicted": _predicted(initial, series, judged) if judged.verdict in PREDICTED else None,
+        "predicted": _predicted(initial, series, judged, left)
+        if judged.verdict in PREDICTED
+        else None,
     }
 
 
-def _predicted(initial: float, series: HistogramSeries, judged: LayerDiagnosis) -> Payload | None:
+def _predicted(
+    initial: float, series: HistogramSeries, judged: LayerDiagnosis, left: FloatArray | None
+) -> Payload | None:
     """The way of the +-1 sigma band from the initial value to where it is going.
 
     A moving average of a constant input c holds `w * initial + (1 - w) * c`, with w the share of
     the initial value. All channels of a layer share w, so a level of their distribution moves as
     one channel does, and its c follows from the last point.
     """
-    rate, weight = _rate(judged), judged.initial_weight
-    if rate is None or weight is None or weight > MOST_WEIGHT:
+    weight = judged.initial_weight
+    if left is None or weight is None or weight > MOST_WEIGHT:
         return None
     target = (series.bands[-1, ONE_SIGMA].astype(float) - weight * initial) / (1 - weight)
-    steps = _even_steps(judged)
-    left = np.exp(-rate * steps)
     low, high = (left * initial + (1 - left) * end for end in target)
     return {
-        "steps": thinning.steps(steps),
+        "steps": thinning.steps(_even_steps(judged)),
         "low": thinning.numbers(low),
         "high": thinning.numbers(high),
         "target": thinning.numbers(target),
     }
 
 
-def _rate(judged: LayerDiagnosis) -> float | None:
-    """Decay of the initial value's share per step: the share at step s is `exp(-rate * s)`."""
-    last, weight = judged.last_step, judged.initial_weight
-    if judged.trusted_from:
-        return -math.log(TRUSTED) / judged.trusted_from
-    if last and weight is not None and 0 < weight < 1:
-        return -math.log(weight) / last
-    return None
-
-
-def _share(diagnosis: RunDiagnosis, judged: LayerDiagnosis) -> Payload | None:
+def _share(judged: LayerDiagnosis, left: FloatArray | None) -> Payload | None:
     """How much of the initial value is left over steps; for stale layers, how much would be."""
-    rate = _rate(judged)
-    stuck = judged.verdict == "stale" and judged.initial_weight == 1
-    if stuck and judged.momentum and 0 < judged.momentum < 1:
-        rate = -math.log(judged.momentum) * (diagnosis.subject.updates_per_step or 1.0)
-    if rate is None or judged.last_step is None:
+    if left is None:
         return None
-    steps = _even_steps(judged)
     return {
-        "steps": thinning.steps(steps),
-        "predicted": thinning.numbers(np.exp(-rate * steps)),
-        "stuck": stuck,
+        "steps": thinning.steps(_even_steps(judged)),
+        "predicted": thinning.numbers(left),
+        "stuck": _stuck(judged),
         "limit": TRUSTED,
         "momentum": judged.momentum,
     }
 
 
-def _even_steps(judged: LayerDiagnosis) -> npt.NDArray[np.int64]:
+def _left(subject: Subject, judged: LayerDiagnosis, lag: Lag) -> FloatArray | None:
+    """Share of the initial value at `_even_steps`, by momentum and updates, or None if unknown.
+
+    For a layer that is never updated it is what would be left if it were.
+    """
+    steps, clock, momentum = _even_steps(judged), subject.clock, judged.momentum
+    if judged.last_step is None or lag.refuted is not None:
+        return None
+    if lag.decay is not None:
+        by_curves: FloatArray = lag.decay ** np.maximum(steps - (lag.start or 0), 0.0)
+        return by_curves
+    if momentum and 0 < momentum < 1 and clock.updates_per_step is not None:
+        began = clock.updates(lag.start) if lag.start is not None and not _stuck(judged) else 0.0
+        updates = clock.at_zero + clock.updates_per_step * steps - (began or 0.0)
+        by_updates: FloatArray = momentum ** np.maximum(updates, 0.0)
+        return by_updates
+    return None
+
+
+def _stuck(judged: LayerDiagnosis) -> bool:
+    return judged.verdict == "stale" and judged.initial_weight == 1
+
+
+def _even_steps(judged: LayerDiagnosis) -> IntArray:
     first, last = judged.first_step or 0, judged.last_step or 0
     return np.unique(np.linspace(first, last, CURVE_POINTS).round().astype(np.int64))

@@ -31,8 +31,8 @@ def picture(layer: LayerWiring | None, graph: GraphEvidence | None) -> dict[str,
       `state`, one key of `CAPTIONS`; `caption`; `train_op` or None; `rows`, one per statistic,
       with its variable and its update ops.
     """
-    if layer is None or graph is None:
-        return None
+    if layer is None or graph is None or not (graph.trains or any(layer.updates.values())):
+        return None  # the configuration of a Keras model has no ops
     rows = [_row(layer, role) for role in STATISTICS]
     state = _state(layer, graph)
     needed_by = next((op["needed_by"] for row in rows for op in row["updates"]), "")
