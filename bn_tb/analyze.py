@@ -68,7 +68,7 @@ def analyze(logdirs: list[str], settings: "Settings", update_baseline: bool = Fa
 
     gate = settings.gate(update_baseline)
     found = [logdir for logdir in logdirs if os.path.exists(logdir)]
-    runs = bn_tb.read_logdir(found, settings.patterns())
+    runs = bn_tb.read_logdir(found, settings.patterns(), jobs=os.cpu_count() or 1)
     diagnoses = bn_tb.diagnose(output.progress(runs), settings.options())
     seen = {diagnosis.subject.run.logdir for diagnosis in diagnoses}
     problems = tuple(unusable.why(logdir) for logdir in logdirs if logdir not in seen)

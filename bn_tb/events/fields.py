@@ -5,6 +5,7 @@ each round reads one field of every message that has one left, so the number of 
 on the longest message, not on the number of messages, and nothing is assumed of the fields' order.
 """
 
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -128,6 +129,8 @@ class Fields:
     def last(self, key: int) -> tuple[IntArray, IntArray]:
         """Returns position (else -1) and size or number (else 0) of each last such field."""
         rounds = self._found[key]
+        if not rounds:
+            return self._absent
         if len(rounds) == 1 and len(rounds[0][0]) == len(self.bad):
             return rounds[0][1], rounds[0][2].view(np.int64)
         where = np.full(len(self.bad), -1, np.int64)
@@ -135,6 +138,10 @@ class Fields:
         for message, at, size in rounds:
             where[message], sizes[message] = at, size.view(np.int64)
         return where, sizes
+
+    @functools.cached_property
+    def _absent(self) -> tuple[IntArray, IntArray]:
+        return np.full(len(self.bad), -1, np.int64), np.zeros(len(self.bad), np.int64)
 
     def repeated(self, key: int) -> BoolArray:
         """Returns which messages hold the field more than once, bool `[N]`."""
