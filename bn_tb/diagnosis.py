@@ -5,6 +5,8 @@ import fnmatch
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
+
 from bn_tb import graph, metrics, trajectory
 from bn_tb.activity import activity_of
 from bn_tb.clock import clock_of
@@ -140,12 +142,14 @@ def diagnose(runs: Iterable[Run], options: Options = Options()) -> tuple[RunDiag
       options: What the user says about the logs.
     """
     diagnoses: list[RunDiagnosis] = []
-    for experiment in by_experiment(runs):
-        explained = False
-        for subject in subjects_of(experiment, options):
-            diagnosis = _diagnosis(subject, options, frozenset(["BN501"] if explained else []))
-            explained |= "BN501" in diagnosis.subject.found
-            diagnoses.append(diagnosis)
+    # Hostile numbers overflow; rules compare, and no comparison with NaN or infinity is a finding.
+    with np.errstate(all="ignore"):
+        for experiment in by_experiment(runs):
+            explained = False
+            for subject in subjects_of(experiment, options):
+                diagnosis = _diagnosis(subject, options, frozenset(["BN501"] if explained else []))
+                explained |= "BN501" in diagnosis.subject.found
+                diagnoses.append(diagnosis)
     return tuple(diagnoses)
 
 

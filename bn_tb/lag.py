@@ -183,10 +183,10 @@ def _began_at_defaults(layer: BatchNormLayer, momentum: float, clock: Clock) -> 
     if first is None or last is None or first <= 0:
         return False
     left = momentum**first
-    if variance.minimum[0] < left * (1 - _ROUNDING):
+    if left >= 1 or variance.minimum[0] < left * (1 - _ROUNDING):
         return False
     expected = math.log((1 - momentum**last) / (1 - left))
     size = trajectory.rms(mean)
     if expected < math.log(1.5):
         return bool(left < TRUSTED)
-    return bool(size[0] <= 0 or math.log(size[-1] / size[0]) > expected / 2)
+    return bool(size[0] <= 0 or size[-1] / size[0] > math.exp(expected / 2))

@@ -191,7 +191,7 @@ def _gap(pair: Pair, limits: Mapping[str, float]) -> Gap | None:
     else:
         first = max(first, float(before[0]))
         wide = recent < limits["fell"] * first and last > max(limits["worse"] * recent, 0.9 * first)
-        size = 1 - recent / last if wide else 0.0
+        size = 1 - recent / last if wide and last > 0 else 0.0
     return Gap(pair, recent, last, step, size) if wide else None
 
 

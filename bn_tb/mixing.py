@@ -31,6 +31,8 @@ def differ_in_channels(series: HistogramSeries, count: int) -> bool:
       series: A series that `count` layers share.
       count: Points per step.
     """
+    if series.count.size < count:
+        return False
     channels = series.count[: series.count.size // count * count].reshape(-1, count)
     return bool((channels == channels[0]).all() and (channels[0] != channels[0, 0]).any())
 

@@ -1,11 +1,12 @@
 """Verdicts, folding of causes, and what a user may say about the logs."""
 
+import dataclasses
 import time
 
 import numpy as np
 
 from bn_tb.clock import clock_of
-from bn_tb.diagnosis import Options, diagnose
+from bn_tb.diagnosis import VERDICTS, Options, diagnose
 from bn_tb.folding import fold
 from bn_tb.rules._rule import Confidence, Evidence, Severity
 from bn_tb.run import FileReport
@@ -197,6 +198,36 @@ def test_keras_epochs_are_converted_by_scalars_of_batches():
     scalars = {"epoch_loss": scalar(steps, steps), "batch_loss": scalar(batches, batches)}
     clock = clock_of(run(layer("bn", constant(2, 5), constant(2, 5), steps), scalars))
     assert (clock.updates_per_step, clock.updates(4)) == (40, 200)
+
+
+def _hostile(rng, points):
+    """Returns a series of numbers that no network wrote, at steps in any order."""
+    numbers = [0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e308, -1e308, 1e-320]
+    made = histogram(np.zeros(points), constant(0, points))
+    columns = {
+        name: rng.choice(numbers, points) for name in ("minimum", "maximum", "total", "sum_squares")
+    }
+    steps = rng.choice([rng.integers(-5, 9, points), np.arange(points) // 2])
+    counts = rng.choice([0.0, 1.0, 8.0], points)
+    identity = rng.integers(0, 3, points).astype(np.uint64)
+    return dataclasses.replace(made, steps=steps, count=counts, identity=identity, **columns)
+
+
+def test_hostile_numbers_never_end_in_an_error():
+    rng = np.random.default_rng(0)
+    roles = ("moving_mean", "moving_variance", "gamma", "beta")
+    for _ in range(200):
+        histograms = {
+            f"{name}{role}": _hostile(rng, int(rng.integers(1, 12)))
+            for name in ("bn/", "ema/bn/", "")
+            for role in roles
+        }
+        values = rng.choice([0.0, 1.0, np.nan, np.inf, -1e308], 4)
+        scalars = {tag: scalar(np.arange(4), values) for tag in ("loss", "val_loss", "epoch_loss")}
+        judged = [run(histograms, scalars, name=f"x/rank{rank}") for rank in range(2)]
+        for momentum in (None, 0.999, 0.0):
+            found = diagnose(judged, Options(momentum=momentum))
+            assert {one.verdict for one in found} <= set(VERDICTS)
 
 
 def test_a_restart_replaces_what_it_writes_again():
