@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bn_tb.diagnosis import diagnose as diagnose
     from bn_tb.errors import BnTbError as BnTbError
     from bn_tb.errors import UsageError as UsageError
+    from bn_tb.gates.suppressions import Suppression as Suppression
     from bn_tb.reports import RENDERERS as RENDERERS
     from bn_tb.reports import render as render
     from bn_tb.reports.report import Report as Report
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from bn_tb.rules._rule import Confidence as Confidence
     from bn_tb.rules._rule import Severity as Severity
     from bn_tb.run import Run as Run
-    from bn_tb.suppressions import Suppression as Suppression
 
 _HOMES = {
     "ALL_RULES": "bn_tb.rules",
@@ -41,7 +41,7 @@ _HOMES = {
     "Run": "bn_tb.run",
     "RunDiagnosis": "bn_tb.diagnosis",
     "Severity": "bn_tb.rules._rule",
-    "Suppression": "bn_tb.suppressions",
+    "Suppression": "bn_tb.gates.suppressions",
     "UsageError": "bn_tb.errors",
     "View": "bn_tb.reports.report",
     "diagnose": "bn_tb.diagnosis",

@@ -8,12 +8,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import bn_tb
-from bn_tb import analyze_flags, output
+from bn_tb.command import output
+from bn_tb.command.flags import help_text, parse
 from bn_tb.errors import BnTbError, UsageError
 
 if TYPE_CHECKING:  # what costs time is imported where it is used, so that --help is quick
+    from bn_tb.command.settings import Settings
     from bn_tb.reports.report import Report, View
-    from bn_tb.settings import Settings
 
 UNUSABLE = 2
 INTERRUPTED = 130
@@ -40,7 +41,7 @@ def console_main() -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the command line and returns its exit status."""
-    flags, logdirs = analyze_flags.parse(argv)
+    flags, logdirs = parse(argv)
     if page := _page(flags):
         output.write_stdout(page)
         return 0
@@ -64,7 +65,8 @@ def analyze(logdirs: list[str], settings: "Settings", update_baseline: bool = Fa
       settings: Options, tag patterns and gates.
       update_baseline: Whether to write the findings to `settings.baseline` first.
     """
-    from bn_tb import baseline, unusable
+    from bn_tb.command import unusable
+    from bn_tb.gates import baseline
 
     gate = settings.gate(update_baseline)
     found = [logdir for logdir in logdirs if os.path.exists(logdir)]
@@ -82,22 +84,22 @@ def analyze(logdirs: list[str], settings: "Settings", update_baseline: bool = Fa
 def _page(flags: Any) -> str:
     """Returns the page that was asked for instead of a report, or nothing."""
     if flags.help:
-        return analyze_flags.help_text()
+        return help_text()
     if flags.version:
         return f"bn_tb {bn_tb.__version__}\n"
     if flags.completion:
-        from bn_tb import completion
+        from bn_tb.command import completion
 
         return completion.script(flags.completion)
     if not (flags.list_rules or flags.explain):
         return ""
-    from bn_tb import manual
+    from bn_tb.command import manual
 
     return manual.rule_list() if flags.list_rules else manual.rule_page(flags.explain)
 
 
 def _settings(flags: Any) -> "Settings":
-    from bn_tb import settings
+    from bn_tb.command import settings
 
     file = pathlib.Path(flags.config) if flags.config else settings.find_file(pathlib.Path.cwd())
     configured = settings.load(file) if file else settings.Settings()
@@ -114,7 +116,7 @@ def _report(flags: Any, logdirs: list[str], settings: "Settings") -> int:
 
 
 def _show_tags(flags: Any, logdirs: list[str], settings: "Settings") -> int:
-    from bn_tb import manual
+    from bn_tb.command import manual
 
     patterns = settings.patterns()
     _write(flags, manual.tag_table(bn_tb.read_logdir(logdirs, patterns), patterns))
@@ -122,7 +124,7 @@ def _show_tags(flags: Any, logdirs: list[str], settings: "Settings") -> int:
 
 
 def _diff(flags: Any, logdirs: list[str], settings: "Settings") -> int:
-    from bn_tb.compare import compare, untouched
+    from bn_tb.gates.compare import compare, untouched
     from bn_tb.reports.diff import render_diff
 
     if len(logdirs) != 2:
@@ -137,10 +139,10 @@ def _diff(flags: Any, logdirs: list[str], settings: "Settings") -> int:
 
 
 def _watch(flags: Any, logdirs: list[str], settings: "Settings") -> int:
+    from bn_tb.command.hook import Hook
+    from bn_tb.command.watch import Watcher, pauses
+    from bn_tb.command.watch_terminal import watch
     from bn_tb.events.follow import Follower
-    from bn_tb.hook import Hook
-    from bn_tb.watch import Watcher, pauses
-    from bn_tb.watch_terminal import watch
 
     if flags.format != "text" or flags.output:
         raise UsageError("--watch writes text to standard output; leave --format and --output out")

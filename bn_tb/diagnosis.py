@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bn_tb import graph, metrics, trajectory
-from bn_tb.activity import activity_of
-from bn_tb.clock import clock_of
+from bn_tb import graph, trajectory
 from bn_tb.events.experiment import by_experiment
+from bn_tb.evidence import metrics
+from bn_tb.evidence.activity import activity_of
+from bn_tb.evidence.clock import clock_of
+from bn_tb.evidence.lag import Lag, lags_of
 from bn_tb.folding import Folded, fold
-from bn_tb.lag import Lag, lags_of
 from bn_tb.layers import BatchNormLayer, Motion, find_layers
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules._rule import Confidence, Severity, Subject

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 import rich.console
 import rich.progress
 
-from bn_tb import output, train_flags
+from bn_tb.command import output
 from bn_tb.errors import BnTbError, UsageError
 from bn_tb.training import data, run_folders
+from bn_tb.training.flags import help_text, parse
+from bn_tb.training.flags import options as chosen
 from bn_tb.training.options import Options
 
 if TYPE_CHECKING:  # importing tensorflow takes seconds; --help and errors do not wait for it
@@ -39,11 +41,11 @@ def console_main() -> None:
 
 def main(argv: list[str]) -> int:
     """Runs the command line and returns its exit status."""
-    flags = train_flags.parse(argv)
+    flags = parse(argv)
     if flags.help:
-        output.write_stdout(train_flags.help_text())
+        output.write_stdout(help_text())
         return 0
-    options = train_flags.options(flags)
+    options = chosen(flags)
     data_dir = pathlib.Path(flags.data_dir) if flags.data_dir else data.EMBEDDED
     with contextlib.closing(_start(options, data_dir, flags.overwrite)) as results:
         _print_epochs(results, options)

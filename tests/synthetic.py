@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 
 from bn_tb.diagnosis import Options, diagnose, subjects_of
+from bn_tb.evidence.lag import lags_of
 from bn_tb.graph.evidence import GraphEvidence
-from bn_tb.lag import lags_of
 from bn_tb.layers import find_layers
 from bn_tb.rules import ALL_RULES
 from bn_tb.run import Run

@@ -12,7 +12,9 @@ import sys
 import pytest
 import written_logs as logs
 
-from bn_tb import analyze, analyze_flags, output
+from bn_tb import analyze
+from bn_tb.command import flags as analyze_flags
+from bn_tb.command import output
 from bn_tb.errors import UsageError
 
 TOLD = {"lagging": ["--momentum=0.999"]}

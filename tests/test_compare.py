@@ -4,7 +4,7 @@ import made_diagnoses as made
 import pytest
 
 from bn_tb import Report, UsageError
-from bn_tb.compare import Kind, by_place, compare, untouched
+from bn_tb.gates.compare import Kind, by_place, compare, untouched
 from bn_tb.reports.diff import render_diff
 
 

@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from bn_tb import completion
-from bn_tb.analyze_flags import GROUPS
+from bn_tb.command import completion
+from bn_tb.command.flags import GROUPS
 from bn_tb.reports import RENDERERS
 
 NAMES = [flag.name for group in GROUPS.values() for flag in group]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bn_tb import curve
+from bn_tb.evidence import curve
 from tests.synthetic import histogram
 
 CASES = 1200

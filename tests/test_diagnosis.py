@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 
-from bn_tb.clock import clock_of
 from bn_tb.diagnosis import VERDICTS, Options, diagnose
+from bn_tb.evidence.clock import clock_of
 from bn_tb.folding import fold
 from bn_tb.rules._rule import Confidence, Evidence, Severity
 from bn_tb.run import FileReport

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from bn_tb import analyze_flags, settings
+from bn_tb.command import flags as analyze_flags
+from bn_tb.command import settings
 
 ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "docs/reports.md").read_text(encoding="utf-8")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bn_tb.metrics import phase_of
+from bn_tb.evidence.metrics import phase_of
 
 
 @pytest.mark.parametrize(

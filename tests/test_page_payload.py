@@ -8,7 +8,7 @@ import numpy as np
 import page_cases
 import pytest
 
-from bn_tb.clock import Clock
+from bn_tb.evidence.clock import Clock
 from bn_tb.graph.evidence import GraphEvidence, LayerWiring, Wiring
 from bn_tb.reports import html, json_report
 from bn_tb.reports.page import front_end, manual, payload, thinning, wiring

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import bn_tb
 from bn_tb import Report, Severity, Suppression
-from bn_tb.baseline import KnownFinding
+from bn_tb.gates.baseline import KnownFinding
 
 KINDS = (*made.EVERY_KIND, made.no_batch_norm)
 EVERY_RUN = [kind() for kind in KINDS]

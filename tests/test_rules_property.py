@@ -28,7 +28,7 @@ class Kind:
       may: Codes of severity warning or error that are true as well.
       told: Whether the user tells the momentum.
       recall: Share of the cases in which the fault must be found. Less than 1 only where the curve
-        alone has to tell momentum and updates (see bn_tb/curve.py); a false alarm never is right.
+        alone has to tell momentum and updates (evidence/curve.py); a false alarm never is right.
     """
 
     draw: Callable[[int], Case]

@@ -5,7 +5,8 @@ import json
 import pytest
 import written_logs as logs
 
-from bn_tb import UsageError, analyze, settings
+from bn_tb import UsageError, analyze
+from bn_tb.command import settings
 from bn_tb.rules._rule import Severity
 
 

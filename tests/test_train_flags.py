@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from bn_tb import train_flags
 from bn_tb.errors import UsageError
+from bn_tb.training import flags as train_flags
 
 
 def options(*argv):

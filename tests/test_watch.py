@@ -9,14 +9,15 @@ import event_bytes as eb
 import pytest
 import written_logs as logs
 
-from bn_tb import UsageError, View, output
-from bn_tb.compare import Kind
+from bn_tb import UsageError, View
+from bn_tb.command import output
+from bn_tb.command.hook import MOST_AT_ONCE, Hook
+from bn_tb.command.settings import Settings
+from bn_tb.command.watch import UNTIL_QUIET, Watcher
+from bn_tb.command.watch_terminal import watch
 from bn_tb.diagnosis import Options
 from bn_tb.events.follow import Follower
-from bn_tb.hook import MOST_AT_ONCE, Hook
-from bn_tb.settings import Settings
-from bn_tb.watch import UNTIL_QUIET, Watcher
-from bn_tb.watch_terminal import watch
+from bn_tb.gates.compare import Kind
 
 
 class Clock:

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bn_tb.compare import Change, Kind
 from bn_tb.diagnosis import RunDiagnosis
 from bn_tb.errors import UsageError
+from bn_tb.gates.compare import Change, Kind
 from bn_tb.reports import wording
 from bn_tb.reports.json_report import SCHEMA_VERSION, finding_document, valid
 from bn_tb.reports.report import Report

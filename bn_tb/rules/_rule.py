@@ -4,12 +4,12 @@ import dataclasses
 import enum
 from collections.abc import Callable, Iterator, Mapping
 
-from bn_tb.activity import Activity
-from bn_tb.clock import Clock
+from bn_tb.evidence.activity import Activity
+from bn_tb.evidence.clock import Clock
+from bn_tb.evidence.lag import Lag
+from bn_tb.evidence.metrics import Metric
 from bn_tb.graph.evidence import GraphEvidence
-from bn_tb.lag import Lag
 from bn_tb.layers import BatchNormLayer
-from bn_tb.metrics import Metric
 from bn_tb.run import Run
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from bn_tb.activity import change_steps
+from bn_tb.evidence.activity import change_steps
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules._rule import Subject
 from bn_tb.rules._words import shortened

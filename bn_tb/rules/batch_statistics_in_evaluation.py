@@ -27,7 +27,7 @@ Build the evaluation graph with `training=False`.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.metrics import phase_of
+from bn_tb.evidence.metrics import phase_of
 from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
 

@@ -29,7 +29,7 @@ evaluations before the step named.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.lag import TRUSTED, Lag
+from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words, percent

@@ -33,7 +33,7 @@ the frozen statistics too (`layer(x, training=False)`, `bn.eval()`).
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb import metrics
+from bn_tb.evidence import metrics
 from bn_tb.layers import Motion
 from bn_tb.rules._gap import GAP_LIMITS
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject

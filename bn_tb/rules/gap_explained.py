@@ -37,8 +37,8 @@ Fix the cause that is named. The weights need no new training.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb import metrics
-from bn_tb.metrics import Gap
+from bn_tb.evidence import metrics
+from bn_tb.evidence.metrics import Gap
 from bn_tb.rules._gap import GAP_LIMITS
 from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 

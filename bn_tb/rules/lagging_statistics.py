@@ -21,7 +21,8 @@ As batch variances are not negative, every channel's moving variance is at least
 anywhere refutes m or n, and bounds the share instead. Where m or n is unknown the share is
 estimated from the curves, and reported as likely: the curves of some layer must agree on a rise
 like 1 - d^n with one decay d per step, or the smallest variance must fall like d^n from the first
-point to the last. The estimator, its assumptions and its error are described in `bn_tb/curve.py`.
+point to the last. The estimator, its assumptions and its error are described in
+`bn_tb/evidence/curve.py`.
 On synthetic averages, also of drifting data, half of the estimates are within 0.02 of the truth and
 nine of ten within 0.06, no healthy run of 1666 is called lagging, and 88 % of the lagging ones are
 found. Where the curves move in another way the share is unknown and the rule silent.
@@ -50,7 +51,7 @@ before evaluating (precise BN). PyTorch counts the other way round: its momentum
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.lag import TRUSTED, Lag
+from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules import _fixes
 from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject

@@ -37,8 +37,9 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import noise, trajectory
-from bn_tb.clock import Clock
+from bn_tb import trajectory
+from bn_tb.evidence import noise
+from bn_tb.evidence.clock import Clock
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject

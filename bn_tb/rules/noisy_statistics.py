@@ -38,7 +38,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import noise
+from bn_tb.evidence import noise
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from bn_tb.metrics import Metric
+from bn_tb.evidence.metrics import Metric
 from bn_tb.reports.page import thinning
 from bn_tb.rules._rule import Subject
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from bn_tb import trajectory
 from bn_tb.diagnosis import LayerDiagnosis, RunDiagnosis
-from bn_tb.lag import TRUSTED, Lag
+from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
 from bn_tb.reports import wording
 from bn_tb.reports.page import metric_charts, thinning, wiring

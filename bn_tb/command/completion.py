@@ -1,6 +1,6 @@
 """Completion scripts for shells, made from the table of flags."""
 
-from bn_tb.analyze_flags import GROUPS, Flag
+from bn_tb.command.flags import GROUPS, Flag
 
 COMMAND = "bn_tb.analyze"
 

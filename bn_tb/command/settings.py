@@ -8,14 +8,14 @@ import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bn_tb import baseline
-from bn_tb.baseline import KnownFinding
 from bn_tb.diagnosis import Options
 from bn_tb.errors import UsageError
+from bn_tb.gates import baseline
+from bn_tb.gates.baseline import KnownFinding
+from bn_tb.gates.suppressions import Suppression
 from bn_tb.reports.report import Report
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules._rule import Severity
-from bn_tb.suppressions import Suppression
 from bn_tb.tags import TagPatterns
 
 if sys.version_info >= (3, 11):

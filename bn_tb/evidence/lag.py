@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bn_tb import curve, trajectory
-from bn_tb.clock import Clock
+from bn_tb import trajectory
+from bn_tb.evidence import curve
+from bn_tb.evidence.clock import Clock
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.tags import Role
 

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from bn_tb import metrics, mixing, trajectory
+from bn_tb import mixing, trajectory
+from bn_tb.evidence import metrics
 from bn_tb.run import Run
 from bn_tb.series import HistogramSeries, IntArray
 from bn_tb.tags import Role, parse_tag

@@ -4,10 +4,10 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator
 
-from bn_tb.compare import Change, Kind, by_place, compare
 from bn_tb.diagnosis import Finding, Options, RunDiagnosis, diagnose
 from bn_tb.events.experiment import by_experiment
 from bn_tb.events.follow import Follower
+from bn_tb.gates.compare import Change, Kind, by_place, compare
 from bn_tb.reports.report import Report
 from bn_tb.rules._rule import Severity
 

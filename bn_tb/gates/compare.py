@@ -5,8 +5,8 @@ import enum
 import itertools
 from collections.abc import Callable, Sequence
 
-from bn_tb.baseline import KnownFinding, known
 from bn_tb.diagnosis import Finding, RunDiagnosis
+from bn_tb.gates.baseline import KnownFinding, known
 
 Key = tuple[str, str, str]
 

@@ -5,14 +5,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
-from bn_tb import output
-from bn_tb.compare import Change, Kind
-from bn_tb.hook import Hook
+from bn_tb.command import output
+from bn_tb.command.hook import Hook
+from bn_tb.command.watch import Look, Watcher
+from bn_tb.gates.compare import Change, Kind
 from bn_tb.reports import render, wording
 from bn_tb.reports.json_report import finding_document
 from bn_tb.reports.report import Report, View
 from bn_tb.reports.safe_text import one_line
-from bn_tb.watch import Look, Watcher
 
 NAMED_LAYERS = 3
 SHOWN_CHANGES = 5

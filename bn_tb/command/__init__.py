@@ -1,0 +1,1 @@
+"""The parts of the command line `bn_tb.analyze`."""

@@ -1,0 +1,1 @@
+"""What series prove: pure functions and values that rules share."""

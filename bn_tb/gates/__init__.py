@@ -1,0 +1,1 @@
+"""What lets findings pass or fail: baselines, suppressions, comparisons."""
