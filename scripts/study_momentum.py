@@ -220,7 +220,7 @@ def draw_recovery(rows: curves.Table, path: pathlib.Path) -> None:
 
 def draw_tolerance(mixtures: curves.Table, path: pathlib.Path) -> None:
     """Draws test accuracy against the share of initial values in the statistics."""
-    with pictures.figure(path) as axes:
+    with pictures.figure(path, figsize=(8, 3.4)) as axes:  # the legend is beside it
         colours = iter(pictures.COLOURS)
         for batch_size, mine in curves.by(mixtures, "batch_size").items():
             for step, rows in curves.by(mine, "step").items():

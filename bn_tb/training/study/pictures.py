@@ -35,7 +35,7 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options: Any) 
       path: Its suffix says the format.
       rows: Of axes, each 3.4 inches high.
       columns: Of axes, each 4.6 inches wide.
-      **options: For `subplots`.
+      **options: For `subplots`; a `figsize` in inches overrides the sizes above.
 
     Raises:
       UsageError: matplotlib is not installed.
@@ -47,8 +47,9 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options: Any) 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
+    options.setdefault("figsize", (4.6 * columns, 3.4 * rows))
     with plt.rc_context(_STYLE):
-        drawn, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), **options)
+        drawn, axes = plt.subplots(rows, columns, **options)
         try:
             yield axes
             drawn.savefig(path)
