@@ -140,7 +140,8 @@ def find_layers(
 
     A statistic alone is a layer only beside its partner, a gamma or beta, or a layer of this name
     in the graph; a gamma with a beta only under a name of batch norm. Layers that only the graph
-    knows come last.
+    knows come last; of a model that is trained apart from every logged layer there are none, as the
+    run says nothing of it.
 
     Args:
       run: The run.
@@ -159,8 +160,15 @@ def find_layers(
     layers += [
         BatchNormLayer(wiring.layer, wiring=wiring, framework=_graph_framework(wiring))
         for wiring in wirings.unused()
+        if not _trained_apart(wiring, layers)
     ]
     return tuple(map(_with_momentum, layers))
+
+
+def _trained_apart(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:
+    """Returns whether a layer belongs to another model than all layers that are logged."""
+    models = [layer.wiring.models for layer in logged if layer.wiring and layer.wiring.models]
+    return bool(models and wiring.models) and wiring.models.isdisjoint(frozenset().union(*models))
 
 
 class _Wirings:

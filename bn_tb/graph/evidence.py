@@ -92,6 +92,7 @@ class LayerWiring:
       switch: The placeholder that decides at run time between batch and moving statistics.
       switch_default: What `switch` is when nobody feeds it; None if it must be fed.
       trained: Whether an optimizer writes gamma or beta; None if there are none.
+      models: Names of the train ops that train the model of the layer; empty where none is known.
       trainable: Keras' trainable flag; None without Keras configuration.
     """
 
@@ -111,6 +112,7 @@ class LayerWiring:
     switch: str = ""
     switch_default: bool | None = None
     trained: bool | None = None
+    models: frozenset[str] = frozenset()
     trainable: bool | None = None
 
 

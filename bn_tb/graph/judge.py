@@ -38,7 +38,10 @@ class _Judge:
         )
         registered = (collections or {}).get("train_op", frozenset())
         self.trains = training.train_ops(graph, self.writes, registered, in_function)
-        self.verdicts, self.cross = wiring.judge(graph, self.layers, self.trains, in_function)
+        self.owners = wiring.owners_of(graph, self.layers, self.trains)
+        self.verdicts, self.cross = wiring.judge(
+            graph, self.layers, self.trains, self.owners, in_function
+        )
         optimizer = {graph.names[node] for node in self.writes}
         self.traces = [trace for trace in traces if not optimizer.isdisjoint(trace)]
         self.savers = saving.savers(graph)
@@ -76,6 +79,7 @@ class _Judge:
             switch=switch,
             switch_default=default,
             trained=bool(parameters & self.trained) if parameters else None,
+            models=self.owners[layer.name],
         )
 
     def _update(self, write: Write) -> UpdateOp:

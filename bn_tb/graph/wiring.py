@@ -6,7 +6,7 @@ Testing the train op alone would call `tf.group(train_op, *update_ops)` unwired.
 
 import collections
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bn_tb.graph.evidence import Hop, Wiring
 from bn_tb.graph.expression import variable_of
@@ -36,7 +36,11 @@ class Verdict:
 
 
 def judge(
-    graph: NodeGraph, layers: Sequence[Layer], trains: Sequence[TrainOp], in_function: bool
+    graph: NodeGraph,
+    layers: Sequence[Layer],
+    trains: Sequence[TrainOp],
+    owners: Mapping[str, frozenset[str]],
+    in_function: bool,
 ) -> tuple[dict[int, Verdict], list[tuple[str, str]]]:
     """Returns the verdict on each update op, and pairs of train op and layer of another model.
 
@@ -44,6 +48,7 @@ def judge(
       graph: The graph.
       layers: Its batch-norm layers.
       trains: Its train ops.
+      owners: What `owners_of` returns.
       in_function: Whether the graph is the body of a tf.function, which runs every op that has an
         effect (automatic control dependencies).
     """
@@ -53,14 +58,14 @@ def judge(
         search if all(n in search for n in updates) else _Search(graph, train.nodes)
         for train, search in zip(trains, searches, strict=True)
     ]
-    foreign = _foreign(graph, layers, trains)
     verdicts: dict[int, Verdict] = {}
     cross: set[tuple[str, str]] = set()
     for layer in layers:
+        models = owners[layer.name]
         for write in layer.writes():
             by = [n for n, search in enumerate(wider) if write.node in search]
-            others = [n for n in by if (n, layer.name) in foreign]
-            own = [n for n in by if n not in others]
+            own = [n for n in by if not models or trains[n].name in models]
+            others = [n for n in by if n not in own]
             cross.update((trains[n].name, layer.name) for n in others)
             if by:
                 best = (own or others)[0]
@@ -128,25 +133,26 @@ def _hop(graph: NodeGraph, node: int, port: int | None = None) -> Hop:
     return Hop(graph.names[node], graph.ops[node], edge)
 
 
-def _foreign(
+def owners_of(
     graph: NodeGraph, layers: Sequence[Layer], trains: Sequence[TrainOp]
-) -> set[tuple[int, str]]:
-    """Returns (number of a train op, layer) where the op trains another model.
+) -> dict[str, frozenset[str]]:
+    """Returns the names of the train ops that train each layer's model; empty where none is known.
 
     A train op is of a layer's model if it computes the layer's batch statistics for its own sake:
     it needs them even if no update op existed.
     """
     if len(trains) < 2:
-        return set()
+        names = frozenset(train.name for train in trains)
+        return {layer.name: names for layer in layers}
     updates = [write.node for layer in layers for write in layer.writes()]
-    needed = [graph.ancestors(train.writes, barred=updates) for train in trains]
-    foreign: set[tuple[int, str]] = set()
+    needed = [(train.name, graph.ancestors(train.writes, barred=updates)) for train in trains]
+    owners = {}
     for layer in layers:
         sources = {node for write in layer.writes() for node, _ in write.leaves}
-        owners = [any(mask[node] for node in sources) for mask in needed]
-        if any(owners):
-            foreign.update((n, layer.name) for n, owner in enumerate(owners) if not owner)
-    return foreign
+        owners[layer.name] = frozenset(
+            name for name, mask in needed if any(mask[node] for node in sources)
+        )
+    return owners
 
 
 def _scopes_of(layers: Iterable[Layer]) -> set[str]:
