@@ -1,8 +1,8 @@
 """Finds batch-norm faults in TensorBoard logs.
 
     runs = bn_tb.read_logdir("logs")
-    report = bn_tb.Report(bn_tb.diagnose(runs))
-    print(bn_tb.render(report))
+    diagnoses = bn_tb.diagnose(runs)
+    print(bn_tb.render(diagnoses))
 
 Public names are imported when they are first used: `import bn_tb` alone costs next to nothing.
 """

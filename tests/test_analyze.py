@@ -1,5 +1,6 @@
 """The command line `bn_tb.analyze`: exit statuses, gates, streams, errors."""
 
+import io
 import json
 import os
 import pathlib
@@ -14,8 +15,9 @@ import written_logs as logs
 
 from bn_tb import analyze
 from bn_tb.command import flags as analyze_flags
-from bn_tb.command import output
+from bn_tb.command import progress
 from bn_tb.errors import UsageError
+from bn_tb.events.logdir import Progress
 
 TOLD = {"lagging": ["--momentum=0.999"]}
 """What a log of that kind does not say."""
@@ -382,13 +384,38 @@ def test_closed_streams_change_no_exit_status(logdir):
     assert done.returncode == 1
 
 
-def test_slow_reading_is_told_on_a_terminal_and_wiped_out(monkeypatch, capsys):
-    seconds = iter([0.0, 0.1, 0.6])
-    monkeypatch.setattr(output.time, "monotonic", lambda: next(seconds))
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert list(output.progress(iter("ab"))) == ["a", "b"]
-    wiped = "\r\x1b[2K"
-    assert capsys.readouterr().err == f"{wiped}bn_tb: 2 runs read{wiped}"
+@pytest.mark.parametrize(("seconds", "shown"), [(0.9, False), (1.1, True)])
+def test_reading_of_more_than_a_second_shows_bytes_and_runs_on_a_terminal(
+    monkeypatch, seconds, shown
+):
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    clock = iter([0.0, seconds])
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.told(lambda: next(clock)) as tell:
+        tell(Progress(3_000_000, 12_000_000, 4, 1_500))
+        assert ("3.0/12.0 MB" in terminal.getvalue()) is shown
+        assert ("4 of 1,500 runs" in terminal.getvalue()) is shown
+    assert terminal.getvalue().endswith("\x1b[2K") is shown  # wiped out
+
+
+def test_nobody_is_told_of_progress_in_a_pipe(logdir):
+    with progress.told() as tell:
+        assert tell is None
+
+
+def test_bug_ends_with_70_and_its_traceback_and_never_like_findings(monkeypatch, capsys):
+    def broken(argv):
+        raise ZeroDivisionError("ours\x1b[2J")
+
+    monkeypatch.setattr(analyze, "main", broken)
+    with pytest.raises(SystemExit) as caught:
+        analyze.console_main()
+    assert caught.value.code == 70
+    error = capsys.readouterr().err
+    assert "Traceback" in error and "ZeroDivisionError: ours\\x1b[2J" in error
+    assert "bug in bn_tb" in error.splitlines()[-1]
 
 
 def test_interrupt_ends_quietly_with_130(monkeypatch, capsys):

@@ -1,6 +1,5 @@
 """The public names of bn_tb, and what the command line does in three calls."""
 
-import json
 import pathlib
 import subprocess
 import sys
@@ -46,15 +45,17 @@ def test_three_calls_give_what_the_command_line_gives(tmp_path, monkeypatch, cap
     for kind in logs.KINDS:
         kind(tmp_path / "logs")
     status = analyze.main(["logs", "--format=json"])
-    report = bn_tb.Report(bn_tb.diagnose(bn_tb.read_logdir("logs")))
-    assert bn_tb.render(report, "json") == capsys.readouterr().out
-    assert report.exit_code == status
+    runs = bn_tb.read_logdir("logs")
+    diagnoses = bn_tb.diagnose(runs)
+    assert bn_tb.render(diagnoses, "json") == capsys.readouterr().out
+    assert bn_tb.Report(diagnoses).exit_code == status
 
 
-def test_render_takes_diagnoses_as_they_come(tmp_path):
+@pytest.mark.parametrize("format", bn_tb.RENDERERS)
+def test_every_format_renders_diagnoses_as_it_renders_their_report(tmp_path, format):
     logs.stale(tmp_path)
-    text = bn_tb.render(bn_tb.diagnose(bn_tb.read_logdir(tmp_path)), "json")
-    assert json.loads(text)["exit_code"] == 1
+    diagnoses = bn_tb.diagnose(bn_tb.read_logdir(tmp_path))
+    assert bn_tb.render(diagnoses, format) == bn_tb.render(bn_tb.Report(diagnoses), format)
 
 
 def test_example_script_writes_a_report_and_names_what_fails(tmp_path):

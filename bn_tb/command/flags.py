@@ -18,7 +18,8 @@ proves it, and says what to change. A LOGDIR is a folder, searched recursively, 
 
 EXIT_STATUSES = """
 Exit status: 0 judged, nothing at or above --fail_on; 1 findings at or above it; 2 usage error or
-nothing readable; 3 nothing could be judged (no batch-norm statistics and no graph evidence).
+nothing readable; 3 nothing could be judged (no batch-norm statistics and no graph evidence);
+70 a bug in bn_tb.
 """
 
 HELP_WIDTH = 98
@@ -140,6 +141,20 @@ def parse(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
         return values, values(["bn_tb.analyze", *argv])[1:]
     except flags.Error as error:
         raise UsageError(f"{' '.join(str(error).split())}; see bn_tb.analyze --help") from None
+
+
+def refuse_contradictions(values: Any, logdirs: list[str]) -> None:
+    """Checks what goes together.
+
+    Raises:
+      UsageError: Two flags, or flags and logdirs, do not.
+    """
+    if not logdirs:
+        raise UsageError("no LOGDIR given; see bn_tb.analyze --help")
+    if values.on_finding and not values.watch:
+        raise UsageError("--on_finding needs --watch")
+    if values.update_baseline and (values.watch or values.diff or values.show_tags):
+        raise UsageError("--update_baseline goes with a report alone")
 
 
 def help_text() -> str:

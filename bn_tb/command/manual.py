@@ -1,13 +1,9 @@
-"""Pages about bn_tb itself: the rules, and how tags were understood."""
+"""The manual pages of the rules."""
 
 import difflib
-from collections.abc import Iterable
 
 from bn_tb.errors import UsageError
-from bn_tb.reports.safe_text import one_line
 from bn_tb.rules import ALL_RULES
-from bn_tb.run import Run
-from bn_tb.tags import TagPatterns, parse_tag
 
 
 def rule_list() -> str:
@@ -44,24 +40,6 @@ def rule_page(code: str) -> str:
     if limits:
         page += ["", "## Limits", "Change them in `[tool.bn_tb]` or bn_tb.toml.", *limits]
     return "\n".join([*page, ""])
-
-
-def tag_table(runs: Iterable[Run], patterns: TagPatterns) -> str:
-    """Returns how each tag of each run was understood, and why."""
-    parts = []
-    for run in runs:
-        parts.append(f"{one_line(run.logdir)}: run {one_line(run.name)}")
-        for tag in run.all_tags:
-            parsed = parse_tag(tag, patterns)
-            if parsed is None:
-                parts.append(f"  {one_line(tag)}: not of batch norm")
-            else:
-                parts.append(
-                    f"  {one_line(tag)}: {parsed.role.value} of layer "
-                    f"{one_line(parsed.layer) or '(no name)'}, {one_line(parsed.reason)}"
-                )
-    parts.append("Teach it other names with --mean_tag=REGEX and --variance_tag=REGEX.")
-    return "\n".join(parts) + "\n"
 
 
 def _first_sentence(manual: str) -> str:

@@ -2,21 +2,41 @@
 
 import io
 import os
-import secrets
+import shutil
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bn_tb.errors import UsageError
-from bn_tb.reports.safe_text import one_line
+from bn_tb.reports.safe_text import lines, one_line
 
 if TYPE_CHECKING:
-    from bn_tb.run import Run
+    from bn_tb.reports.report import View
 
-PATIENCE = 0.5
-"""Seconds after which a person at a terminal wonders what happens."""
-CLEAR_LINE = "\r\x1b[2K"
+MAX_WIDTH = 140
+"""Columns; prose in wider lines is hard to read."""
+
+
+def write(flags: Any, text: str) -> None:
+    """Writes a report to where the flags say."""
+    if flags.output:
+        write_file(flags.output, text)
+        note(f"report written to {flags.output}")
+    else:
+        write_stdout(text)
+
+
+def view(flags: Any) -> "View":
+    """Returns what the place where the report goes can show."""
+    from bn_tb.reports.report import View
+
+    to_file = bool(flags.output)
+    width = shutil.get_terminal_size().columns
+    return View(
+        width=min(max(width, 40), MAX_WIDTH),
+        colour=flags.format == "text" and not to_file and shows_colour(),
+        unicode=to_file or shows_unicode(),
+        verbose=flags.verbose,
+    )
 
 
 def write_file(path: str, text: str) -> None:
@@ -31,7 +51,7 @@ def write_file(path: str, text: str) -> None:
             with open(target, "w", encoding="utf-8", newline="\n") as device:  # /dev/stdout, a pipe
                 device.write(text)
             return
-        partial = f"{target}.{secrets.token_hex(4)}.part"
+        partial = f"{target}.{os.urandom(4).hex()}.part"
         try:
             with open(partial, "x", encoding="utf-8", newline="\n") as file:
                 file.write(text)
@@ -66,23 +86,15 @@ def write_stdout(text: str) -> bool:
     return True
 
 
-def progress(runs: "Iterable[Run]") -> "Iterator[Run]":
-    """Yields runs; on a terminal standard error says how many, if it takes time."""
-    if not sys.stderr.isatty():
-        yield from runs
-        return
-    start = time.monotonic()
-    for number, run in enumerate(runs, start=1):
-        if time.monotonic() - start > PATIENCE:
-            sys.stderr.write(f"{CLEAR_LINE}bn_tb: {number:,} runs read")
-            sys.stderr.flush()
-        yield run
-    sys.stderr.write(CLEAR_LINE)
-
-
 def note(text: str) -> None:
     """Writes a line for people to standard error; it may hold names of files."""
     print(f"bn_tb: {one_line(text)}", file=sys.stderr)
+
+
+def note_bug(trace: str) -> None:
+    """Writes a traceback, which may quote logs, to standard error, and what to do with it."""
+    print(*lines(trace.rstrip()), sep="\n", file=sys.stderr)
+    note("this is a bug in bn_tb, not a finding; please report it with the lines above")
 
 
 def shows_colour() -> bool:

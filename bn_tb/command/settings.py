@@ -94,6 +94,19 @@ class Settings:
         return baseline.load(self.baseline)
 
 
+def choose(flags: Any) -> Settings:
+    """Returns the settings of the flags, of the configuration file, and the defaults.
+
+    Raises:
+      UsageError: A value cannot be used.
+    """
+    file = pathlib.Path(flags.config) if flags.config else find_file(pathlib.Path.cwd())
+    configured = load(file) if file else Settings()
+    names = [field.name for field in dataclasses.fields(Settings)]
+    given = {name: flags[name].value for name in names if name in flags and flags[name].present}
+    return settled(configured, given, "flag")
+
+
 def find_file(folder: pathlib.Path) -> pathlib.Path | None:
     """Returns the nearest configuration file in a folder or above it; bn_tb.toml goes first."""
     for place in (folder, *folder.parents):

@@ -4,10 +4,14 @@ import datetime
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bn_tb.command import output
 from bn_tb.command.hook import Hook
-from bn_tb.command.watch import Look, Watcher
+from bn_tb.command.settings import Settings
+from bn_tb.command.watch import Look, Watcher, pauses
+from bn_tb.errors import UsageError
+from bn_tb.events.follow import Follower
 from bn_tb.gates.compare import Change, Kind
 from bn_tb.reports import render, wording
 from bn_tb.reports.json_report import finding_document
@@ -20,6 +24,20 @@ SHOWN_CHANGES = 5
 
 Show = Callable[[Look], bool]
 """Shows a look; returns whether somebody still watches."""
+
+
+def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
+    """Follows logdirs until Ctrl-C; returns the exit status.
+
+    Raises:
+      UsageError: The report was wanted in another form or place.
+    """
+    if flags.format != "text" or flags.output:
+        raise UsageError("--watch writes text to standard output; leave --format and --output out")
+    follower = Follower(logdirs, settings.patterns())
+    hook = Hook(flags.on_finding, output.note) if flags.on_finding else None
+    watcher = Watcher(follower, settings.options(), settings.gate())
+    return watch(watcher, pauses(), output.view(flags), hook)
 
 
 def watch(watcher: Watcher, ticks: Iterable[None], view: View, hook: Hook | None) -> int:

@@ -4,12 +4,13 @@ import collections
 import dataclasses
 import functools
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bn_tb import tags
 from bn_tb.errors import UsageError
 from bn_tb.events.experiment import experiment_of
-from bn_tb.events.processes import can_fork, in_order
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.run import FileReport, Run
 
@@ -92,7 +93,9 @@ def read_logdir(
             progress(done)
 
     tasks = list(zip(found, limits, strict=True))
-    if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and can_fork():
+    if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and _can_fork():
+        from bn_tb.events.processes import in_order  # its imports cost small logdirs too much
+
         work = functools.partial(_read, patterns=patterns)
         for reader in in_order(work, tasks, [each.size for each in found], jobs):
             run = reader.run()
@@ -184,6 +187,11 @@ def is_event_file(name: str) -> bool:
     https://github.com/tensorflow/tensorboard/blob/2.15.0/tensorboard/backend/event_processing/io_wrapper.py#L60-L75
     """
     return "tfevents" in name and not name.endswith(".profile-empty")
+
+
+def _can_fork() -> bool:
+    """Returns whether copies of this process can be made at once and safely."""
+    return sys.platform == "linux" and threading.active_count() == 1
 
 
 def _single(path: str) -> FoundRun:

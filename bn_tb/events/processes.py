@@ -4,8 +4,6 @@ import collections
 import concurrent.futures
 import itertools
 import multiprocessing
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
@@ -13,11 +11,6 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 _BATCH_COST = 4 << 20  # bytes to read; less is not worth a message between processes
-
-
-def can_fork() -> bool:
-    """Returns whether copies of this process can be made at once and safely."""
-    return sys.platform == "linux" and threading.active_count() == 1
 
 
 def in_order(

@@ -26,12 +26,12 @@ RENDERERS = {
 
 
 def render(
-    report: "Report | Iterable[RunDiagnosis]", format: str = "text", view: "View | None" = None
+    diagnoses: "Iterable[RunDiagnosis] | Report", format: str = "text", view: "View | None" = None
 ) -> str:
     """Returns a report as text in one of the formats.
 
     Args:
-      report: Diagnoses, or a `Report` of diagnoses and gates.
+      diagnoses: What `diagnose` returns; or, where gates are wanted, a `Report` of it.
       format: A key of `RENDERERS`.
       view: Width, colour and detail, for the formats that people read.
 
@@ -42,8 +42,7 @@ def render(
 
     if format not in RENDERERS:
         raise UsageError(f"format {format!r}: want one of {', '.join(RENDERERS)}")
-    if not isinstance(report, Report):
-        report = Report(tuple(report))
+    report = diagnoses if isinstance(diagnoses, Report) else Report(tuple(diagnoses))
     renderer = importlib.import_module(RENDERERS[format])
     text: str = renderer.render(report, view or View())
     return text

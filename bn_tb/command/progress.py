@@ -1,0 +1,63 @@
+"""How far the reading is, for a person who waits at a terminal."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from bn_tb.events.logdir import Progress
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+PATIENCE = 1.0
+"""Seconds after which a person at a terminal wonders what happens."""
+
+
+@contextlib.contextmanager
+def told(
+    now: Callable[[], float] = time.monotonic,
+) -> Iterator[Callable[[Progress], None] | None]:
+    """Yields what `read_logdir` takes as `progress`, or None where nobody looks.
+
+    On a terminal, standard error shows bytes and runs once the reading takes a second; nothing of
+    it stays.
+
+    Args:
+      now: Returns seconds.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    start = now()
+    bar: Bar | None = None
+    with contextlib.ExitStack() as stack:
+
+        def tell(done: Progress) -> None:
+            nonlocal bar
+            if bar is None and now() - start > PATIENCE:
+                bar = stack.enter_context(_bar())
+                bar.add_task("", runs="")
+            if bar is not None:
+                runs = f"{done.runs_read:,} of {done.runs_found:,} runs"
+                task = bar.task_ids[0]
+                bar.update(task, completed=done.bytes_read, total=done.bytes_found, runs=runs)
+                bar.refresh()
+
+        yield tell
+
+
+def _bar() -> "Bar":
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+    return Progress(
+        TextColumn("bn_tb reads"),
+        BarColumn(),
+        DownloadColumn(),
+        TextColumn("{task.fields[runs]}"),
+        console=Console(stderr=True),
+        auto_refresh=False,  # a thread beside it would forbid to fork
+        transient=True,
+    )
