@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from bn_tb.events import histogram, tensor, wire
-from bn_tb.events.fields import BoolArray, Buffer, Fields, find_fields
+from bn_tb.events.fields import BoolArray, Buffer, Fields, find_fields, find_repeated
 from bn_tb.events.tag_table import GRAPH, GRAPH_PLUGINS, HISTOGRAM, SCALAR, TagTable
 from bn_tb.events.tf_record import HEADER_BYTES, Problem, Window
 from bn_tb.run import GraphSource
@@ -86,7 +86,7 @@ def decode(window: Window, table: TagTable) -> Batch:
     _find_graphs(buffer, events, batch)
     _find_sessions(buffer, events, batch)
     event, at, size = events.each(_SUMMARY)
-    summaries = find_fields(buffer, at, at + size, (_VALUE,), _MAX_VALUES)
+    summaries = find_repeated(buffer, at, at + size, _VALUE, _MAX_VALUES)
     batch.bad.update(dict.fromkeys(event[summaries.bad].tolist(), "malformed summary"))
     summary, at, size = summaries.each(_VALUE)
     _Values(buffer, table, batch, event[summary], at, at + size).decode()
@@ -145,11 +145,15 @@ class _Values:
         size: IntArray,
         decoder: Callable[..., Iterator[histogram.Rows]],
     ) -> None:
+        if not len(which):
+            return
         self._batch.valued[self._event[which]] = True
         which = which[self._table.wanted(self._tag[which])]
         statistic = self._table.statistic(self._tag[which])
         for banded in (True, False):
             some = which[statistic == banded]
+            if not len(some):
+                continue
             bad: dict[int, str] = {}
             for rows in decoder(self._buffer, at[some], at[some] + size[some], banded, bad):
                 self._batch.histograms.append(dataclasses.replace(rows, index=some[rows.index]))

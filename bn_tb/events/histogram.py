@@ -28,6 +28,8 @@ _DTYPE, _SHAPE, _CONTENT = (
 _MAX_ROWS = 1 << 32  # no such tensor fits into a record; keeps the arithmetic inside int64
 _CLASS = 8  # buckets; histograms are decoded together whose numbers of buckets round up alike
 
+_SHARES = np.array(BAND_LEVELS[1:-1])
+
 _ODD = np.random.default_rng(20150211).integers(1 << 63, size=1021, dtype=np.uint64) * 2 + 1
 """Multipliers of `identity`, which has to be the same in every process."""
 
@@ -181,11 +183,13 @@ def _summarise_proto(
     identity = _identity(moments, limits, counts)
     moments = moments.copy()
     moments[~(moments[:, 2] > 0), :2] = np.nan  # the extremes of nothing are -DBL_MAX and DBL_MAX
-    low, high = moments[:, 0, None], moments[:, 1, None]
-    right = np.clip(limits, low, high)
-    left = np.concatenate([low, right[:, :-1]], axis=1)
-    bands = _bands(left, right, counts, moments[:, 0], moments[:, 1], banded)
-    return Rows(index, moments, bands, identity, True)
+    if not banded or not counts.shape[1]:
+        return Rows(index, moments, _no_bands(len(index)), identity, True)
+    low, high = moments[:, 0], moments[:, 1]
+    at, part = _buckets_of_levels(counts)
+    right = np.clip(limits.take(at), low, high)
+    left = np.where(at % limits.shape[1] == 0, low, np.clip(limits.take(at - 1), low, high))
+    return Rows(index, moments, _bands(left, right, part, low, high), identity, True)
 
 
 def _summarise_tensor(index: IntArray, table: FloatArray, banded: bool) -> Rows:
@@ -209,42 +213,48 @@ def _summarise_tensor(index: IntArray, table: FloatArray, banded: bool) -> Rows:
         high = np.where(some, right[row, last], np.nan)
     else:
         low = high = np.full(count, np.nan)
-    bands = _bands(left, right, counts, low, high, banded)
     moments = np.stack([low, high, counts.sum(axis=1), total, squares], axis=1)
+    if not banded or not buckets:
+        return Rows(index, moments, _no_bands(count), identity, False)
+    at, part = _buckets_of_levels(counts)
+    bands = _bands(left.take(at), right.take(at), part, low, high)
     return Rows(index, moments, bands, identity, False)
 
 
-def _bands(
-    left: FloatArray,
-    right: FloatArray,
-    counts: FloatArray,
-    low: FloatArray,
-    high: FloatArray,
-    banded: bool,
-) -> npt.NDArray[np.float32]:
-    """Returns the values at `BAND_LEVELS` as TensorBoard interpolates them, float32 `[N, 9]`.
+def _no_bands(count: int) -> npt.NDArray[np.float32]:
+    return np.full((count, len(BAND_LEVELS)), np.nan, np.float32)
 
-    Edges and counts are `[N, K]`, extremes `[N]`. The formula is `compress_histogram_proto` of
-    https://github.com/tensorflow/tensorboard/blob/2.15.0/tensorboard/plugins/distribution/compressor.py
+
+def _buckets_of_levels(counts: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Returns the bucket in which each of the seven inner levels is, and how far inside it.
+
+    Buckets are positions in the flat counts, int64 `[7, N]`; the way through a bucket is in
+    `[0, 1]`, float64 `[7, N]`, and NaN where nothing is counted.
     """
-    bands = np.full((len(left), len(BAND_LEVELS)), np.nan, np.float32)
-    buckets = counts.shape[1]
-    if not banded or not buckets:
-        return bands
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         counts = np.maximum(counts, 0)
         upper = np.cumsum(counts, axis=1)
-        total = upper[:, -1]
-        offset = np.arange(len(left)) * buckets
-        for level, share in enumerate(BAND_LEVELS[1:-1], start=1):
-            wanted = share * total
-            at = offset + (upper > wanted[:, None]).argmax(axis=1)
-            count = counts.take(at)
-            part = (wanted - upper.take(at)) / count + 1
-            edge = left.take(at)
-            bands[:, level] = edge + part * (right.take(at) - edge)
+        wanted = _SHARES[:, None] * upper[:, -1]
+        at = np.stack([(upper > level[:, None]).argmax(axis=1) for level in wanted])
+        at += np.arange(0, counts.size, counts.shape[1])
+        part = (wanted - upper.take(at)) / counts.take(at) + 1
+        return at, np.where(upper[:, -1] > 0, part, np.nan)
+
+
+def _bands(
+    left: FloatArray, right: FloatArray, part: FloatArray, low: FloatArray, high: FloatArray
+) -> npt.NDArray[np.float32]:
+    """Returns the values at `BAND_LEVELS` as TensorBoard interpolates them, float32 `[N, 9]`.
+
+    Edges of the levels' buckets and the way through them are `[7, N]`, extremes `[N]`. The formula
+    is `compress_histogram_proto` of
+    https://github.com/tensorflow/tensorboard/blob/2.15.0/tensorboard/plugins/distribution/compressor.py
+    """
+    bands = np.empty((len(low), len(BAND_LEVELS)), np.float32)
+    with np.errstate(invalid="ignore", over="ignore"):
+        bands[:, 1:-1] = (left + part * (right - left)).T
         bands[:, 0], bands[:, -1] = low, high
-    bands[~((total > 0) & np.isfinite(low) & np.isfinite(high))] = np.nan
+    bands[~(np.isfinite(low) & np.isfinite(high) & ~np.isnan(part[0]))] = np.nan
     return bands
 
 
@@ -257,7 +267,6 @@ def _identity(*tables: FloatArray) -> UIntArray:
     for table in tables:
         words = np.ascontiguousarray(table).view(np.uint64)
         words = words ^ words >> np.uint64(31)
-        words *= np.resize(_ODD, words.shape[1])
         identity *= _ODD[-1]
-        identity += words.sum(axis=1, dtype=np.uint64)
+        identity += words @ np.resize(_ODD, words.shape[1])
     return identity ^ identity >> np.uint64(29)

@@ -25,11 +25,14 @@ GRAPH_PLUGINS = {
 _ROUTES = {"scalars": SCALAR, "histograms": HISTOGRAM} | dict.fromkeys(GRAPH_PLUGINS, GRAPH)
 
 _PLUGIN_DATA, _PLUGIN_NAME = 1, 1  # fields of SummaryMetadata and of its PluginData
-_HASHED_WORDS = 32  # longer tags are hashed by Python
-_SALT = np.uint64(int.from_bytes(os.urandom(8), "little") | 1)  # nobody can write colliding tags
+_HASHED_BYTES = 256  # longer tags are hashed by Python
+_BLOCK = 64  # bytes, as many as the padding of a Buffer
+_SALTS = np.frombuffer(os.urandom(18 * 8), np.uint64) | np.uint64(1)  # nobody knows how to collide
 _HALF = np.uint64(32)
 _REMEMBERED = 1 << 14  # tags, and bytes of the metadata of one
-_MASKS = np.array([(1 << 8 * n) - 1 for n in range(9)], np.uint64)
+_BITS = np.clip(np.arange(_BLOCK + 1)[:, None] * 8 - np.arange(0, 8 * _BLOCK, 64), 0, 64)
+_MASKS = np.array([[(1 << bits) - 1 for bits in row] for row in _BITS.tolist()], np.uint64)
+"""What to keep of each word of a block, by how many bytes are left, `[65, 8]`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,20 +158,18 @@ class _Understood:
 
 def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:
     """Returns a salted 64-bit hash of some bytes each, uint64 `[N]`."""
-    hashes = size.astype(np.uint64) * _SALT
-    which, mixed, here, left = np.arange(len(at)), hashes, at, size
-    for _ in range(_HASHED_WORDS):
-        some = left > 0
-        if np.count_nonzero(some) < len(some):
-            hashes[which] = mixed
-            which, mixed, here, left = which[some], mixed[some], here[some], left[some]
-            if not len(which):
-                return hashes
-        mixed = (mixed ^ buffer.words(here) & _MASKS[np.minimum(left, 8)]) * _SALT
-        mixed ^= mixed >> _HALF
-        here, left = here + 8, left - 8
-    hashes[which] = mixed
-    for one in which[left > 0].tolist():
+    hashes: UIntArray = size.astype(np.uint64) * _SALTS[-1]
+    for first in range(0, _HASHED_BYTES, _BLOCK):
+        which = np.flatnonzero(size > first)
+        if not len(which):
+            return hashes
+        left = np.minimum(size[which] - first, _BLOCK)
+        width = (int(left.max()) + 7) // 8
+        words = buffer.rows(at[which] + first, width, "<u8") & _MASKS[:, :width][left]
+        words *= _SALTS[:width]
+        words ^= words >> _HALF
+        hashes[which] = hashes[which] * _SALTS[-2] + (words @ _SALTS[8 : 8 + width])
+    for one in np.flatnonzero(size > _HASHED_BYTES).tolist():
         rest = hash(buffer.data[at[one] : at[one] + size[one]])
         hashes[one] ^= np.uint64(rest & 0xFFFFFFFFFFFFFFFF)
     return hashes
