@@ -1,13 +1,14 @@
 """Every rule fires where it must and is silent just under its limit and on look-alikes."""
 
+import numpy as np
 import pytest
 
-from bn_tb.diagnosis import Options
+from bn_tb.diagnosis import Options, diagnose
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules._rule import Subject
 from tests import cases_graphs, cases_histograms, cases_runs
 from tests.case import CASES
-from tests.synthetic import codes, evidence
+from tests.synthetic import codes, evidence, layer, run
 
 assert cases_graphs and cases_histograms and cases_runs  # their rows are in CASES
 
@@ -29,3 +30,24 @@ def test_case(row):
 def test_every_rule_has_a_case_that_fires_one_under_its_limit_and_a_look_alike(rule):
     kinds = {row.kind for row in CASES if row.code == rule.code}
     assert {"fires", "under", "look-alike"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("variance", "proof"),
+    [
+        (0.005, "its initial 1 is down to 5 % of what is stored at step 821"),
+        (0.5, None),
+    ],
+    ids=["far below 1: the later step is named", "about 1: there is nothing to add"],
+)
+def test_a_cold_start_names_the_step_at_which_a_small_variance_shows(variance, proof):
+    steps = np.arange(501)
+    decay = 0.99 ** steps[:, None] * np.ones(4)
+    run_of_500 = run(layer("bn", 0.3 * (1 - decay), decay + (1 - decay) * variance, steps))
+    (judged,) = diagnose([run_of_500], Options(momentum=0.99))
+    (finding,) = judged.findings
+    assert finding.code == "BN202"
+    assert finding.step == 299
+    assert [line for line in finding.evidence if "initial 1" in line] == (
+        [f"the variance of bn is only {variance:g}: {proof}"] if proof else []
+    )
