@@ -40,7 +40,7 @@ def _parameters():
             yield pytest.param(bench, scenario, marks=marks, id=scenario.name)
 
 
-@pytest.mark.parametrize(("bench", "scenario"), _parameters())
+@pytest.mark.parametrize(("bench", "scenario"), list(_parameters()))
 def test_scenario_is_diagnosed(bench: str, scenario: Scenario, trained):
     outcome = judge(scenario, str(trained(bench) / scenario.name))
     assert not outcome.complaints, f"{scenario.truth} {'; '.join(outcome.complaints)}"
