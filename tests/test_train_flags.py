@@ -43,6 +43,7 @@ def test_contradicting_wirings_are_refused(switch):
         (("--nocontrol_deps", "--momentum=0.999"), "NoCD_momentum0.999"),
         (("--wiring=group", "--activation=elu"), "BN_group_elu"),
         (("--nobatch_norm", "--momentum=0.9"), "vanilla"),
+        (("--wiring=inference",), "BN_inference"),
         (("--momentum=0.9", "--name=mine"), "mine"),
     ],
 )

@@ -7,6 +7,8 @@ import pathlib
 import numpy as np
 import pytest
 
+import bn_tb
+
 tf1 = pytest.importorskip("bn_tb.training.tf1", reason="tensorflow and tf_keras are not installed")
 
 from bn_tb.training import data, experiment, loop, model, options, scopes, wiring  # noqa: E402
@@ -48,9 +50,9 @@ def after_one_step(mnist):
             for name in wiring.WIRINGS
         }
         with initialised_session() as session:
-            feed = {inputs.X: X, inputs.y: y, inputs.training: True}
-            for built in models.values():
-                session.run(built.train, feed)
+            for name, built in models.items():
+                flag = options.Options(pathlib.Path(), wiring=name).training
+                session.run(built.train, {inputs.X: X, inputs.y: y, inputs.training: flag})
             return {
                 name: {
                     variable.op.name: session.run(variable)
@@ -67,7 +69,7 @@ def test_wirings_that_work_update_every_statistic(after_one_step, name):
         assert np.all(values != (0 if variable.endswith("mean") else 1)), variable
 
 
-@pytest.mark.parametrize("name", ["loss", "constructor", "none"])
+@pytest.mark.parametrize("name", ["loss", "constructor", "inference", "none"])
 def test_wirings_that_do_not_work_leave_means_exactly_0_and_variances_exactly_1(
     after_one_step, name
 ):
@@ -231,3 +233,16 @@ def test_the_wiring_changes_nothing_about_training(tmp_path, small):
     (unwired,) = run(tmp_path, small, wiring="none", **short)
     assert unwired.train == wired.train
     assert unwired.test != wired.test
+
+
+def test_training_in_inference_mode_is_told_from_updates_that_are_not_wired(tmp_path, small):
+    run(tmp_path, small, epochs=1, steps_per_epoch=5, batch_size=16, wiring="inference")
+    (judged,) = bn_tb.diagnose(bn_tb.read_logdir(tmp_path / "BN_inference/train"))
+    (finding,) = [
+        finding for finding in judged.findings if finding.severity is bn_tb.Severity.ERROR
+    ]
+    assert finding.code == "BN101"
+    assert "wired to the train op, so the placeholder training was never True" in finding.message
+    assert "feed_dict={x: images, y: labels, training: True}" in finding.fix
+    assert "train the network anew" in finding.fix
+    assert "weights are good" not in finding.fix

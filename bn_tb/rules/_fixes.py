@@ -48,6 +48,14 @@ KEEP_WEIGHTS = """
 The trained weights are good: some hundred forward passes over training data in training mode \
 fill in the statistics, without a new training."""
 
+TRAIN_ANEW = """
+The weights fit the statistics as they stand: train the network anew. To fill in the statistics \
+afterwards would change what its layers compute."""
+
+KEEP_OR_TRAIN_ANEW = """
+If training ran in training mode, the weights are good: some hundred forward passes over training \
+data in that mode fill in the statistics. If it ran in inference mode, train the network anew."""
+
 _UNKNOWN_UPDATES = """\
 Run the training pass in training mode and run the updates of the moving averages in every step. \
 In a TensorFlow 1 graph:
@@ -84,11 +92,25 @@ _MOMENTUM = {
 
 def updates(layers: list[BatchNormLayer]) -> str:
     """Returns how to have the statistics of some layers updated, as far as their graph tells."""
-    wirings = [layer.wiring for layer in layers if layer.wiring is not None]
-    if wirings and all(wiring_of(wiring) is Wiring.TRAIN for wiring in wirings):
-        switch = next((wiring.switch for wiring in wirings if wiring.switch), "")
+    if _wired(layers):
+        switch = switch_to_blame(layers)
         return TF1_FLAG.replace(" training: True", f" {switch}: True") if switch else TF1_FLAG
     return UPDATES[framework_of(layers)]
+
+
+def switch_to_blame(layers: list[BatchNormLayer]) -> str:
+    """Returns the placeholder that must have been False while some layers stood still, or "".
+
+    Their updates are wired to the train op, and it decides whether they change anything.
+    """
+    switches = [layer.wiring.switch for layer in layers if layer.wiring is not None]
+    return switches[0] if all(switches) and _wired(layers) else ""
+
+
+def _wired(layers: list[BatchNormLayer]) -> bool:
+    """Returns whether the updates of all layers that the graph shows are wired to a train op."""
+    wirings = [layer.wiring for layer in layers if layer.wiring is not None]
+    return bool(wirings) and all(wiring_of(wiring) is Wiring.TRAIN for wiring in wirings)
 
 
 def momentum(framework: Framework, value: float) -> str:

@@ -22,6 +22,9 @@ What proves that training went on, best first:
 - nothing else is logged and steps advance: likely;
 - weights are logged and none ever changed: the run does not train, and the rule stays silent.
 
+If the graph wires the updates to the train op and a placeholder decides whether the layer is in
+training mode, that placeholder was never True in training.
+
 ## Example
     moving_mean      steps 1..500: minimum 0, maximum 0
     moving_variance  steps 1..500: minimum 1, maximum 1
@@ -35,7 +38,9 @@ on purpose: name such layers with `--frozen`, or ignore BN101.
 TensorFlow 1: make the train op depend on the `UPDATE_OPS` of the finished network. Keras layers in
 a TensorFlow 1 graph: depend on `model.get_updates_for(inputs)`. Keras in a GradientTape:
 `model(x, training=True)`. PyTorch: `model.train()`. Flax: `mutable=["batch_stats"]`, and keep the
-result. The weights need no new training; forward passes in training mode fill in the statistics.
+result. If training normalised with the statistics of the batch, the weights need no new training:
+forward passes in training mode fill in the statistics. If it ran in inference mode, the weights fit
+the initial values, and only a new training helps.
 
 ## References
 - https://github.com/tensorflow/tensorflow/issues/11965
@@ -50,7 +55,8 @@ from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._training import proof_of_training
-from bn_tb.rules._words import layers_in_words
+from bn_tb.rules._wiring import updates_of
+from bn_tb.rules._words import layers_in_words, shortened
 
 LIMITS = {
     "min_steps": Limit(2, "different steps", "one point may have been written before training"),
@@ -71,14 +77,15 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     proof = proof_of_training(subject, last)
     if proof is None:
         return
+    switch = _fixes.switch_to_blame(layers)
     yield Evidence(
         message=(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} were "
             f"never updated: after step {last} they still hold their initial values, "
-            f"although the network was trained. Evaluation normalises with these values."
+            f"although the network was trained. {_consequence(switch)}"
         ),
-        proof=(*_held(layers[0]), proof.line),
-        fix=_fix(layers),
+        proof=(*_held(layers[0]), proof.line, *_wired(layers, switch)),
+        fix=_fixes.updates(layers) + (_fixes.TRAIN_ANEW if switch else _fixes.KEEP_OR_TRAIN_ANEW),
         layers=tuple(layer.name for layer in layers),
         step=last,
         confidence=Confidence.CONFIRMED if proof.certain else Confidence.LIKELY,
@@ -93,8 +100,22 @@ def _held(layer: BatchNormLayer) -> Iterator[str]:
         )
 
 
-def _fix(layers: list[BatchNormLayer]) -> str:
-    return _fixes.updates(layers) + _fixes.KEEP_WEIGHTS
+def _consequence(switch: str) -> str:
+    if not switch:
+        return "Evaluation normalises with these values."
+    return (
+        "Their updates are wired to the train op, so the placeholder "
+        f"{shortened(switch)} was never True in training: training normalised with these values "
+        "too, as evaluation does."
+    )
+
+
+def _wired(layers: list[BatchNormLayer], switch: str) -> Iterator[str]:
+    if switch and layers[0].wiring:
+        for update in updates_of(layers[0].wiring):
+            needed = f"needed by {update.needed_by}" if update.needed_by else "run in training"
+            idle = f"changes nothing while {shortened(switch)} is False"
+            yield f"{update.name} ({update.op}): {needed}, {idle}"
 
 
 RULE = Rule("BN101", "never-updated", Severity.ERROR, check, __doc__ or "", LIMITS)

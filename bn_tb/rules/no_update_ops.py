@@ -92,7 +92,7 @@ def _evidence(
             "these."
         ),
         proof=(f"{layers[0].name}: inference mode, no update op, in a graph with an optimizer",),
-        fix=(_fixes.KERAS_TRAINING if keras else _TF1) + _fixes.KEEP_WEIGHTS,
+        fix=(_fixes.KERAS_TRAINING if keras else _TF1) + _fixes.TRAIN_ANEW,
         layers=tuple(layer.name for layer in layers),
         severity=severity,
         confidence=confidence,

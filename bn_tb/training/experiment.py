@@ -62,6 +62,7 @@ def _logged(
         options.batch_size,
         options.histogram_every,
         options.seed,
+        options.training,
     )
     status = api_pb2.STATUS_FAILURE
     for start in _hparams(options):

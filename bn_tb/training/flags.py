@@ -103,8 +103,9 @@ def _define_experiment(values: flags.FlagValues) -> None:
         None,
         WIRINGS,
         "Other ways to connect the updates: in a group with the train op, under the loss, under "
-        "the optimizer's constructor, fetched beside the train op. The loss and the constructor do "
-        "not work: see for yourself.",
+        "the optimizer's constructor, fetched beside the train op; or connected well, in training "
+        "steps that feed False for the placeholder 'training'. The loss, the constructor and "
+        "inference do not work: see for yourself.",
         flag_values=values,
     )
     flags.DEFINE_boolean("batch_norm", True, "Use batch normalisation.", flag_values=values)

@@ -15,7 +15,7 @@ EVALUATION_CHUNK = 500  # images
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """How long to train, on what, and how often to look.
+    """How long and in which mode to train, on what, and how often to look.
 
     Attributes:
       epochs: Each ends with an evaluation on the whole test set.
@@ -23,6 +23,8 @@ class Schedule:
       batch_size: Images of a step.
       histogram_every: Steps between two histograms of the moving statistics.
       seed: Of the order of the images.
+      training: What the placeholder `training` is fed in training steps; False is a fault, which
+        leaves batch normalisation in inference mode.
     """
 
     epochs: int
@@ -30,6 +32,7 @@ class Schedule:
     batch_size: int
     histogram_every: int
     seed: int
+    training: bool = True
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -70,7 +73,9 @@ def train(
         measured = []
         for _ in range(schedule.steps_per_epoch):
             step += 1
-            measured.append(_train_step(session, inputs, models, next(batches), step))
+            measured.append(
+                _train_step(session, inputs, models, next(batches), step, schedule.training)
+            )
             if step % schedule.histogram_every == 0:
                 _write_histograms(session, models, step)
             yield None
@@ -89,10 +94,11 @@ def _train_step(
     models: Sequence[tuple[Model, Writers]],
     batch: tuple[np.ndarray, np.ndarray],
     step: int,
+    training: bool,
 ) -> list[tuple[float, float]]:
     X, y = batch
     fetches = [([model.accuracy, model.loss], model.train) for model, _ in models]
-    results = session.run(fetches, {inputs.X: X, inputs.y: y, inputs.training: True})
+    results = session.run(fetches, {inputs.X: X, inputs.y: y, inputs.training: training})
     for (_, writers), (metrics, _) in zip(models, results, strict=True):
         write_metrics(writers.train, Metrics(*metrics), step)
     return [metrics for metrics, _ in results]

@@ -4,7 +4,7 @@ import dataclasses
 import pathlib
 import re
 
-WIRINGS = ("control_deps", "group", "loss", "constructor", "fetched", "none")
+WIRINGS = ("control_deps", "group", "loss", "constructor", "fetched", "inference", "none")
 ACTIVATIONS = ("relu", "elu", "selu")
 NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)  # a variable scope, and one folder
 DEFAULT_MOMENTUM = 0.99  # of tf.layers.batch_normalization
@@ -39,6 +39,11 @@ class Options:
     learning_rate: float = 0.001
     histogram_every: int = 1
     seed: int = 0
+
+    @property
+    def training(self) -> bool:
+        """What the placeholder `training` is fed in training steps."""
+        return self.wiring != "inference"
 
     @property
     def scope(self) -> str:

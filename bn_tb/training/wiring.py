@@ -2,7 +2,8 @@
 
 Each wiring gets a function that makes the optimizer, the loss (scalar float32), and one operation
 that runs all updates, and returns what a training step has to run. All of them train the weights;
-only `control_deps`, `group` and `fetched` also update the moving averages.
+only `control_deps`, `group` and `fetched` also update the moving averages. `inference` is wired as
+`control_deps` is, and fails because its training steps feed False for the placeholder `training`.
 
 Gradients and their application are built apart, which `Optimizer.minimize` does in one call, so
 that the graph shows the one edge that matters: from the updates to `train`, where the weights
@@ -71,5 +72,6 @@ WIRINGS: dict[str, Wiring] = {
     "loss": _loss,
     "constructor": _constructor,
     "fetched": _fetched,
+    "inference": _control_deps,
     "none": _none,
 }
