@@ -390,7 +390,7 @@ def test_reading_of_more_than_a_second_shows_bytes_and_runs_on_a_terminal(
 ):
     terminal = io.StringIO()
     terminal.isatty = lambda: True
-    clock = iter([0.0, seconds])
+    clock = iter([0.0, seconds, seconds])
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
     with progress.told(lambda: next(clock)) as tell:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 PATIENCE = 1.0
 """Seconds after which a person at a terminal wonders what happens."""
+REDRAW = 0.1
+"""Seconds between two pictures; each takes some milliseconds."""
 
 
 @contextlib.contextmanager
@@ -30,29 +32,28 @@ def told(
     if not sys.stderr.isatty():
         yield None
         return
-    start = now()
+    due = now() + PATIENCE
     bar: Bar | None = None
     with contextlib.ExitStack() as stack:
 
         def tell(done: Progress) -> None:
-            nonlocal bar
-            if bar is None and now() - start > PATIENCE:
-                bar = stack.enter_context(_bar())
-                bar.add_task("", runs="")
-            if bar is not None:
-                runs = f"{done.runs_read:,} of {done.runs_found:,} runs"
-                task = bar.task_ids[0]
-                bar.update(task, completed=done.bytes_read, total=done.bytes_found, runs=runs)
-                bar.refresh()
+            nonlocal bar, due
+            if now() < due:
+                return
+            due = now() + REDRAW
+            bar = bar or stack.enter_context(_bar(done))
+            runs = f"{done.runs_read:,} of {done.runs_found:,} runs"
+            bar.update(bar.task_ids[0], completed=done.bytes_read, runs=runs, refresh=True)
 
         yield tell
 
 
-def _bar() -> "Bar":
+def _bar(done: Progress) -> "Bar":
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+    from rich.progress import BarColumn, DownloadColumn, TextColumn
+    from rich.progress import Progress as Bar
 
-    return Progress(
+    bar = Bar(
         TextColumn("bn_tb reads"),
         BarColumn(),
         DownloadColumn(),
@@ -61,3 +62,5 @@ def _bar() -> "Bar":
         auto_refresh=False,  # a thread beside it would forbid to fork
         transient=True,
     )
+    bar.add_task("", total=done.bytes_found, runs="")
+    return bar
