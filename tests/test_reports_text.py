@@ -1,5 +1,7 @@
 """What a person reads in a terminal."""
 
+import dataclasses
+
 import made_diagnoses as made
 import numpy as np
 import pytest
@@ -48,6 +50,19 @@ def test_verbose_report_names_every_run_and_layer():
     assert text.count("error BN101") == 40
     assert "see them with" not in text
     assert all(text.count(f" block{i}/bn ") >= 40 for i in range(40))
+
+
+def test_long_op_name_breaks_after_a_slash_and_nowhere_else():
+    name = "/".join(
+        ["network", "train", "Adam", "update_network", "conv0", "ResourceApplyAdam"] * 3
+    )
+    run = made.stale()
+    findings = tuple(dataclasses.replace(each, evidence=(name,)) for each in run.findings)
+    text = bn_tb.render([dataclasses.replace(run, findings=findings)])
+    proof = text.split("Proof   - ")[1].split("Causes")[0].splitlines()[:-1]
+    assert len(proof) > 1
+    assert all(line.endswith("/") for line in proof[:-1])
+    assert "".join(map(str.strip, proof)) == name
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from bn_tb.diagnosis import Options, diagnose
+from bn_tb.graph.evidence import Wiring
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules._rule import Subject
+from bn_tb.rules._wiring import op_lines
 from tests import cases_graphs, cases_histograms, cases_runs
 from tests.case import CASES
 from tests.synthetic import codes, evidence, layer, run
@@ -50,4 +52,22 @@ def test_a_cold_start_names_the_step_at_which_a_small_variance_shows(variance, p
     assert finding.step == 299
     assert [line for line in finding.evidence if "initial 1" in line] == (
         [f"the variance of bn is only {variance:g}: {proof}"] if proof else []
+    )
+
+
+def test_proof_names_the_update_ops_of_one_layer_and_counts_the_others():
+    layers = [cases_graphs._wiring(name, mean=(Wiring.NONE,)) for name in "abc"]
+    (found,) = evidence("BN401", cases_graphs._judged(*layers))
+    assert found.proof == (
+        "update ops needed by nothing: a/moving_mean/0, a/moving_variance/0 and 4 more of 2 layers",
+        "the optimizer's ops: train/ApplyAdam",
+    )
+
+
+def test_proof_tells_update_ops_apart_by_what_needs_them():
+    half = cases_graphs._wiring("a", mean=(Wiring.NONE,), variance=(Wiring.TRAIN,))
+    made = cases_graphs._judged(half)
+    assert op_lines(made.layers, made.graph)[:2] == (
+        "update ops needed by nothing: a/moving_mean/0",
+        "update ops needed by train: a/moving_variance/0",
     )

@@ -12,6 +12,7 @@ from rich.text import Text
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.reports import wording
 from bn_tb.reports.layer_table import layer_table
+from bn_tb.reports.prose import Prose
 from bn_tb.reports.report import Report, View
 from bn_tb.reports.safe_text import one_line, prose_and_code
 from bn_tb.rules._rule import Severity
@@ -101,13 +102,13 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     for run in shown:
         table.add_row(
             Text(run.verdict, VERDICT_STYLE.get(run.verdict, "")),
-            Text(wording.run_name(report, run)),
-            Text(wording.reason(run)),
+            Prose(wording.run_name(report, run)),
+            Prose(wording.reason(run)),
         )
     if dull:
         names = [wording.run_name(report, run) for run in dull]
         table.add_row(
-            dull[0].verdict, f"{len(dull):,} runs", Text(wording.listed(names, NAMED_RUNS))
+            dull[0].verdict, f"{len(dull):,} runs", Prose(wording.listed(names, NAMED_RUNS))
         )
     if not left:
         return Group(table)
@@ -123,9 +124,9 @@ def _run(report: Report, run: RunDiagnosis, view: View, told: _Told) -> Iterator
         title.append(f"  {extent}")
     yield title
     if not run.findings:
-        yield _indented(Text(wording.reason(run)), 2)
+        yield _indented(Prose(wording.reason(run)), 2)
     for problem in _file_problems(run):
-        yield _indented(Text(problem, "yellow"), 2)
+        yield _indented(Prose(problem, "yellow"), 2)
     if any(layer.mean or layer.variance for layer in run.subject.layers):
         yield Text()
         yield _indented(layer_table(run, view, VERDICT_STYLE), 2)
@@ -160,10 +161,10 @@ def _headline(report: Report, finding: Finding, suppressed: str) -> Text:
 
 
 def _finding(finding: Finding, run_name: str, view: View, told: _Told) -> Iterator[RenderableType]:
-    yield _indented(Text(one_line(finding.message)), 4)
+    yield _indented(Prose(one_line(finding.message)), 4)
     if finding.layers and (view.verbose or finding.layers[0] not in finding.message):
         most = len(finding.layers) if view.verbose else NAMED_LAYERS
-        yield _labelled("Layers", Text(wording.listed(finding.layers, most)))
+        yield _labelled("Layers", Prose(wording.listed(finding.layers, most)))
     if finding.evidence and (finding.severity > Severity.INFO or view.verbose):
         yield _labelled("Proof", _list(finding.evidence))
     if finding.causes:
@@ -171,7 +172,7 @@ def _finding(finding: Finding, run_name: str, view: View, told: _Told) -> Iterat
     code, where = told.fixes.get(finding.fix, ("", ""))
     if finding.fix and code and not view.verbose:
         place = "" if where == run_name else f" in {where}"
-        yield _labelled("Fix", Text(f"as for {code}{place}"))
+        yield _labelled("Fix", Prose(f"as for {code}{place}"))
     else:
         yield from _fix(finding.fix, view)
         told.fixes[finding.fix] = (finding.code, run_name)
@@ -193,7 +194,7 @@ def _list(entries: tuple[str, ...]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for entry in entries:
-        table.add_row("-", Text(one_line(entry)))
+        table.add_row("-", Prose(one_line(entry)))
     return table
 
 
@@ -208,7 +209,7 @@ def _fix(fix: str, view: View) -> Iterator[RenderableType]:
         else:
             if not label:
                 yield Text()
-            yield _labelled(label, Group(*map(Text, part)))
+            yield _labelled(label, Group(*map(Prose, part)))
             label = ""
 
 

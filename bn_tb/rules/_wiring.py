@@ -1,5 +1,6 @@
 """What rules about graphs share."""
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
@@ -12,6 +13,11 @@ _STANDS = (Motion.INITIAL, Motion.CONSTANT)
 
 MOVING_REMARK = "; the histograms move, so the program runs them in another way"
 FETCH_REMARK = ", unless the program fetches them in session.run itself (no histogram tells)"
+
+_NAMED_OPS = 2
+"""Update ops named in a line: one of the mean, one of the variance."""
+_OP_LINES = 3
+"""Lines, each of the ops that one op needs; graphs of unknown origin may hold thousands."""
 
 
 def updates_of(wiring: LayerWiring) -> tuple[UpdateOp, ...]:
@@ -51,13 +57,26 @@ def by_motion(
 
 
 def op_lines(layers: Sequence[BatchNormLayer], graph: GraphEvidence) -> tuple[str, ...]:
-    """Returns lines that name update ops and the optimizer."""
-    lines = []
-    for layer in layers[:2]:
-        for update in updates_of(layer.wiring)[:2] if layer.wiring else ():
-            needed = f"needed by {update.needed_by}" if update.needed_by else "needed by nothing"
-            lines.append(f"{update.name} ({update.op}): {needed}")
+    """Returns lines that name update ops, by what needs them, and the optimizer."""
+    needing: dict[str, list[tuple[str, str]]] = {}
+    for layer in layers:
+        for update in updates_of(layer.wiring) if layer.wiring else ():
+            needing.setdefault(update.needed_by, []).append((update.name, layer.name))
+    lines = [
+        f"update ops needed by {needed_by or 'nothing'}: {_some_ops(ops)}"
+        for needed_by, ops in itertools.islice(needing.items(), _OP_LINES)
+    ]
     if graph.optimizer_ops:
         more = f" and {len(graph.optimizer_ops) - 1} more" if len(graph.optimizer_ops) > 1 else ""
         lines.append(f"the optimizer's ops: {graph.optimizer_ops[0]}{more}")
     return tuple(lines)
+
+
+def _some_ops(ops: Sequence[tuple[str, str]]) -> str:
+    """Returns `a, b and 4 more of 2 layers` for ops with their layers."""
+    names = ", ".join(name for name, _ in ops[:_NAMED_OPS])
+    left = [layer for _, layer in ops[_NAMED_OPS:]]
+    if not left:
+        return names
+    layers = len(set(left))
+    return f"{names} and {len(left)} more of {layers} layer{'s' if layers > 1 else ''}"
