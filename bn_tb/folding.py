@@ -53,7 +53,17 @@ def fold(found: Mapping[str, tuple[Evidence, ...]]) -> tuple[Folded, ...]:
     for table, explains in ((SAID_BY, False), (CAUSES, True)):
         for headline, codes in table.items():
             entries = list(_folded(entries, headline, codes, explains))
-    return tuple(entries)
+    return tuple(_cured_with_cause(entry, entries) for entry in entries)
+
+
+def _cured_with_cause(entry: Folded, entries: list[Folded]) -> Folded:
+    """Returns a finding with the fix of the cause that its rule names: it cures both."""
+    own = set(entry.evidence.layers)
+    for cause in entries:
+        if cause.code in entry.evidence.causes[:1] and own.intersection(cause.evidence.layers):
+            evidence = dataclasses.replace(entry.evidence, fix=cause.evidence.fix)
+            return dataclasses.replace(entry, evidence=evidence)
+    return entry
 
 
 def _folded(

@@ -52,6 +52,16 @@ def _():
     return run(_stale(), {**_metric("acc", 10, 99), **_metric("val_acc", 10, 12)})
 
 
+@case("BN501", "fires", "the evaluation loss falls less than half of the way")
+def _():
+    return run(_stale(), {**_metric("loss", 2.3, 0.02), **_metric("val_loss", 2.3, 1.2)})
+
+
+@case("BN501", "under", "the evaluation loss falls more than half of the way")
+def _():
+    return run(_stale(), {**_metric("loss", 2.3, 0.02), **_metric("val_loss", 2.3, 1.1)})
+
+
 @case("BN501", "fires", "the evaluation loss does not fall")
 def _():
     return run(_stale(), {**_metric("loss", 2.3, 0.1), **_metric("val_loss", 2.3, 2.4)})

@@ -168,7 +168,7 @@ def widest_gap(metrics: Iterable[Metric], limits: Mapping[str, float]) -> Gap | 
 
     Args:
       metrics: The metrics of one experiment.
-      limits: `gap`, `worse` and `fell` of the rule gap-explained.
+      limits: `gap`, `worse`, `fell` and `stuck` of the rule gap-explained.
     """
     gaps = [gap for pair in pairs(metrics) if (gap := _gap(pair, limits)) is not None]
     return max(gaps, key=lambda gap: (gap.pair.train.higher_is_better, gap.size), default=None)
@@ -190,7 +190,8 @@ def _gap(pair: Pair, limits: Mapping[str, float]) -> Gap | None:
         wide = size > limits["gap"]
     else:
         first = max(first, float(before[0]))
-        wide = recent < limits["fell"] * first and last > max(limits["worse"] * recent, 0.9 * first)
+        least = max(limits["worse"] * recent, limits["stuck"] * first)
+        wide = recent < limits["fell"] * first and last > least
         size = 1 - recent / last if wide and last > 0 else 0.0
     return Gap(pair, recent, last, step, size) if wide else None
 

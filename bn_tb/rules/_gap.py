@@ -6,4 +6,7 @@ GAP_LIMITS = {
     "gap": Limit(0.2, "difference of a metric in [0, 1]", "more than sampling noise of 100 images"),
     "worse": Limit(2, "evaluation loss / training loss", "heuristic"),
     "fell": Limit(0.7, "training loss / its first value", "training must have learned something"),
+    "stuck": Limit(
+        0.9, "evaluation loss / first training loss", "evaluation must have learned little"
+    ),
 }

@@ -10,8 +10,8 @@ normalises training batches with their own statistics: then evaluation sees anot
 Both statistics are logged at two or more different steps and are bit for bit constant, at values
 other than the initial ones. The severity is info; it is warning where a metric is good on training
 data and bad on evaluation data: apart by more than `gap` = 0.2, or a loss that fell below `fell` =
-0.7 of its first value in training and is more than `worse` = 2 times that in evaluation, as on
-BN501's page.
+0.7 of its first value in training and is more than `worse` = 2 times that in evaluation, and there
+no lower than `stuck` = 0.9 of the first one, as on BN501's page.
 
 ## Example
     moving_mean      steps 0..9: minimum -1.31, maximum 0.97 at every point

@@ -11,7 +11,8 @@ Both must hold at the last evaluation:
 
 - a metric parts: accuracy-like ones (between 0 and 1, or per cent) are more than `gap` = 0.2 better
   in training; or a loss fell below `fell` = 0.7 of its first value in training, while in evaluation
-  it is more than `worse` = 2 times the training loss and no lower than 0.9 of the first one;
+  it is more than `worse` = 2 times the training loss and no lower than `stuck` = 0.5 of the first
+  one: not even half of the way;
 - a finding of this run explains it: statistics never updated, stopped, intermittent, half updated,
   reset or not copied (BN101, BN103 to BN107), still more than 37 % initial values (BN201 as an
   error), or broken (BN301, BN302, BN304).
@@ -40,7 +41,7 @@ from collections.abc import Iterator, Mapping
 from bn_tb.evidence import metrics
 from bn_tb.evidence.metrics import Gap
 from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
+from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
 
 EXPLAINS = {
     "BN101": "the moving statistics were never updated",
@@ -97,4 +98,9 @@ def _lines(gap: Gap) -> tuple[str, ...]:
     )
 
 
-RULE = Rule("BN501", "gap-explained", Severity.ERROR, check, __doc__ or "", GAP_LIMITS)
+LIMITS = {
+    **GAP_LIMITS,
+    "stuck": Limit(0.5, "evaluation loss / first training loss", "less than half of the way"),
+}
+
+RULE = Rule("BN501", "gap-explained", Severity.ERROR, check, __doc__ or "", LIMITS)
