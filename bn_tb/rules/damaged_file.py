@@ -43,15 +43,17 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     if damaged:
         yield _evidence(
             damaged, "is damaged or no event file", Severity.WARNING,
-            "Copy the file again from where it was written; what was read was judged.",
+            "Copy the file again from where it was written.",
         )  # fmt: skip
 
 
 def _evidence(files: list[FileReport], predicate: str, severity: Severity, fix: str) -> Evidence:
     first = shortened(files[0].path)
     more = f", and so {len(files) - 1} more" if len(files) > 1 else ""
+    some = any(file.events for file in files)
+    rest = "The rest was read and judged." if some else "Nothing in it could be read."
     return Evidence(
-        message=f"The event file {first} {predicate}{more}. The rest was read and judged.",
+        message=f"The event file {first} {predicate}{more}. {rest}",
         proof=tuple(f"{shortened(file.path)}: {file.detail or file.status}" for file in files[:5]),
         fix=fix,
         severity=severity,
