@@ -109,6 +109,9 @@ def test_hyperparameters_are_recorded_for_the_hparams_tab(trained):
     start = metadata.parse_session_start_info_plugin_data(values[metadata.SESSION_START_INFO_TAG])
     assert start.hparams["wiring"].string_value == "control_deps"
     assert start.hparams["momentum"].number_value == 0.99
+    assert set(start.hparams).isdisjoint({"logdir", "name", "histogram_every"})
+    # With it, the tab would show the first five hyperparameters by name, and neither of these two.
+    assert metadata.EXPERIMENT_TAG not in values
     end = metadata.parse_session_end_info_plugin_data(values[metadata.SESSION_END_INFO_TAG])
     assert end.status == api_pb2.STATUS_SUCCESS
 

@@ -65,8 +65,7 @@ def _logged(
         options.training,
     )
     status = api_pb2.STATUS_FAILURE
-    for start in _hparams(options):
-        writers.test.add_summary(start)
+    writers.test.add_summary(_session_start(options))
     try:
         for epochs in loop.train(session, inputs, [(model, writers)], mnist, schedule):
             yield None if epochs is None else epochs[0]
@@ -77,17 +76,14 @@ def _logged(
         writers.test.close()
 
 
-def _hparams(options: Options) -> Iterator[Any]:
-    """Yields the summaries that declare the experiment and start its session."""
+def _session_start(options: Options) -> Any:
+    """Returns the summary that tells the hyperparameters.
+
+    No summary declares the experiment: without one, the tab shows what differs between runs first.
+    """
     values = {
         key: "none" if value is None else value
         for key, value in dataclasses.asdict(options).items()
-        if key not in ("logdir", "name")
+        if key not in ("logdir", "name", "histogram_every")
     }
-    metrics = [
-        api_pb2.MetricInfo(name=api_pb2.MetricName(tag=tag), display_name=f"test {tag}")
-        for tag in ("accuracy", "loss")
-    ]
-    infos = [api_pb2.HParamInfo(name=key) for key in values]
-    for proto in (summary.experiment_pb(infos, metrics), summary.session_start_pb(values)):
-        yield tf.Summary.FromString(proto.SerializeToString())
+    return tf.Summary.FromString(summary.session_start_pb(values).SerializeToString())
