@@ -57,6 +57,23 @@ class EventFile:
             self._stop = Problem("not_event_file", None, f"cannot be read: {reason}")
             self._changed_ns = -1
 
+    def read_whole(self) -> bytes:
+        """Returns the content of a file of which nothing was read yet.
+
+        Raises:
+          OSError: It cannot be read, is no regular file, or changes while it is read.
+        """
+        found = os.stat(self.path)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError("not a file")
+        with open(self.path, "rb", buffering=0) as file:
+            data = file.read(found.st_size)
+        if len(data) < found.st_size:
+            raise OSError("became shorter")
+        self._changed_ns, self.size = found.st_mtime_ns, found.st_size
+        self._head, self.offset = data[:_HEAD_BYTES], len(data)
+        return data
+
     def _read(self) -> Iterator[Window]:
         with open(self.path, "rb", buffering=0) as file:
             head = file.read(_HEAD_BYTES)

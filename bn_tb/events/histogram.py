@@ -52,6 +52,11 @@ class Rows:
     identity: UIntArray
     exact: bool
 
+    def some(self, rows: slice, index: IntArray) -> "Rows":
+        """Returns some of the rows, under another index."""
+        moments, bands, identity = self.moments[rows], self.bands[rows], self.identity[rows]
+        return Rows(index, moments, bands, identity, self.exact)
+
 
 def from_scalars(values: FloatArray) -> Rows:
     """Statistics that were logged as one number each, float64 `[N]`."""

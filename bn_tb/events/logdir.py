@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import itertools
 import os
 import sys
 import threading
@@ -12,6 +13,7 @@ from bn_tb import tags
 from bn_tb.errors import UsageError
 from bn_tb.events.experiment import experiment_of
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
+from bn_tb.events.together import GROUP_BYTES, SMALL_BYTES, read_together
 from bn_tb.run import FileReport, Run
 
 _WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
@@ -58,6 +60,9 @@ class FoundRun:
     problem: str = ""
 
 
+_Task = tuple[FoundRun, int]  # a run and how many points it may hold
+
+
 def read_logdir(
     paths: Paths,
     patterns: tags.TagPatterns = tags.TagPatterns(),
@@ -92,20 +97,23 @@ def read_logdir(
         if progress is not None:
             progress(done)
 
-    tasks = list(zip(found, limits, strict=True))
+    groups = _grouped(zip(found, limits, strict=True))
     if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and _can_fork():
         from bn_tb.events.processes import in_order  # its imports cost small logdirs too much
 
-        work = functools.partial(_read, patterns=patterns)
-        for reader in in_order(work, tasks, [each.size for each in found], jobs):
+        work = functools.partial(_read_group, patterns=patterns)
+        costs = [sum(each.size for each, _ in group) for group in groups]
+        for reader in itertools.chain.from_iterable(in_order(work, groups, costs, jobs)):
             run = reader.run()
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(sum(file.bytes for file in run.files))
             yield run
         return
-    for task in tasks:
-        yield _read(task, patterns, report).run()
-        done = dataclasses.replace(done, runs_read=done.runs_read + 1)
+    for group in groups:
+        for reader in _read_group(group, patterns, report):
+            yield reader.run()
+            done = dataclasses.replace(done, runs_read=done.runs_read + 1)
+            report(0)
 
 
 def read_run(
@@ -114,18 +122,38 @@ def read_run(
     max_points: int = MAX_POINTS,
 ) -> Run:
     """Reads one run; its series are thinned to `max_points` in all, about."""
-    return _read((found, max_points), patterns).run()
+    return _read_group([(found, max_points)], patterns)[0].run()
 
 
-def _read(
-    task: tuple[FoundRun, int],
+def _grouped(tasks: Iterable[_Task]) -> list[list[_Task]]:
+    """Puts small runs that follow each other together, as many as are worth it."""
+    groups, room = list[list[_Task]](), 0
+    for task in tasks:
+        found = task[0]
+        small = len(found.paths) == 1 and not found.problem and 0 < found.size <= SMALL_BYTES
+        if small and found.size <= room:
+            groups[-1].append(task)
+            room -= found.size
+        else:
+            groups.append([task])
+            room = GROUP_BYTES - found.size if small else 0
+    return groups
+
+
+def _read_group(
+    group: Sequence[_Task],
     patterns: tags.TagPatterns,
     progress: Callable[[int], None] | None = None,
-) -> RunReader:
-    found, max_points = task
-    reader = RunReader(found.name, found.logdir, patterns, max_points)
-    read_on(reader, found, progress)
-    return reader.compact()
+) -> list[RunReader]:
+    readers = [RunReader(run.name, run.logdir, patterns, points) for run, points in group]
+    paths = [run.paths[0] for run, _ in group]
+    if len(group) > 1 and read_together(readers, paths, patterns):
+        if progress is not None:
+            progress(sum(run.size for run, _ in group))
+    else:
+        for reader, (run, _) in zip(readers, group, strict=True):
+            read_on(reader, run, progress)
+    return [reader.compact() for reader in readers]
 
 
 def read_on(

@@ -94,12 +94,21 @@ class RunReader:
                 before = file.offset
         return tuple(self._files[path].report() for path in paths)
 
+    def take_whole(self, file: EventFile, batch: Batch, table: TagTable) -> None:
+        """Takes the first file of the run, decoded with another table of tags."""
+        self._files[file.path] = file
+        batch.tags = self._table.adopt(table, batch.tags)
+        self._add(file, batch, fresh=True)
+
     def _take(self, file: EventFile, window: Window) -> None:
         batch = decode(window, self._table)
         file.note(batch.problem(window))
+        self._add(file, batch, fresh=window.offset == 0)
+
+    def _add(self, file: EventFile, batch: Batch, fresh: bool) -> None:
         good = np.ones(len(batch.steps), bool)
         good[list(batch.bad)] = False
-        self._take_sessions(file, batch, good, fresh=window.offset == 0)
+        self._take_sessions(file, batch, good, fresh)
         for event, source in sorted(batch.graphs, key=lambda graph: graph[0]):
             if good[event]:
                 self._add_graph(source)

@@ -102,6 +102,17 @@ class TagTable:
         ids: IntArray = self._ids[place]
         return ids
 
+    def adopt(self, other: "TagTable", ids: IntArray) -> IntArray:
+        """Returns this table's numbers for those of another one; this one has to be empty."""
+        known, first = np.unique(ids, return_index=True)
+        met = known[np.argsort(first)].tolist()
+        self.tags = [other.tags[one] for one in met]
+        self._hashed = [other._hashed[one] for one in met]
+        self._index()
+        numbers = np.zeros(len(other.tags), np.int64)
+        numbers[met] = np.arange(len(met))
+        return numbers[ids]
+
     def _index(self) -> None:
         hashes = np.array(self._hashed, np.uint64)
         self._ids = np.argsort(hashes)

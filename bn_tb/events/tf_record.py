@@ -88,6 +88,11 @@ def read_window(file: BinaryIO, offset: int, size: int) -> Window:
     return _checked(data, starts, offset, size)
 
 
+def window_of(data: bytes) -> Window:
+    """Returns the records in the content of a file."""
+    return _checked(data, frame(data), 0, len(data))
+
+
 def _read(file: BinaryIO, offset: int, count: int) -> bytes:
     file.seek(offset)
     return file.read(count)

@@ -1,0 +1,65 @@
+"""Small runs, decoded together: numpy's calls cost more than the bytes of one of them."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from bn_tb import tags
+from bn_tb.events.event_batch import Batch, decode
+from bn_tb.events.event_file import EventFile
+from bn_tb.events.run_reader import RunReader
+from bn_tb.events.tag_table import TagTable
+from bn_tb.events.tf_record import HEADER_BYTES, window_of
+
+SMALL_BYTES = 1 << 20  # a file of more is worth its own numpy calls
+GROUP_BYTES = 4 << 20  # half a window
+
+_MAX_GROUPS = 64  # of decoded values; histograms in odd encodings make one each
+
+
+def read_together(
+    readers: Sequence[RunReader], paths: Sequence[str], patterns: tags.TagPatterns
+) -> bool:
+    """Reads runs that have one small file each as if these were one file.
+
+    Record after record, files that follow each other are a file of records. Nothing is taken
+    unless all of them are in order, so that each fault is told by the usual way of reading.
+
+    Args:
+      readers: Of the runs, with nothing read yet.
+      paths: Their event files.
+      patterns: Those of the readers.
+
+    Returns:
+      Whether the runs were read; if not, nothing has changed.
+    """
+    files = [EventFile(path) for path in paths]
+    table = TagTable(patterns)
+    try:
+        parts = list(_decoded(files, table))
+    except OSError:
+        return False
+    if not parts:
+        return False
+    for reader, file, part in zip(readers, files, parts, strict=True):
+        reader.take_whole(file, part, table)
+    return True
+
+
+def _decoded(files: Sequence[EventFile], table: TagTable) -> Iterator[Batch]:
+    """Yields the events of each file, or nothing if one of the files is not in order."""
+    contents = [file.read_whole() for file in files]
+    window = window_of(b"".join(contents))
+    ends = np.cumsum([len(content) for content in contents])
+    bounds = np.searchsorted(window.starts, ends + HEADER_BYTES)
+    at = np.append(window.starts - HEADER_BYTES, window.next_offset)[bounds]
+    if window.damage or window.stop or (at != ends).any():
+        return
+    batch = decode(window, table)
+    if batch.bad or len(batch.scalars) + len(batch.histograms) > _MAX_GROUPS:
+        return
+    bounds = np.concatenate([[0], bounds])
+    for file, (first, last) in zip(files, itertools.pairwise(bounds.tolist()), strict=True):
+        file.records = last - first
+        yield batch.part(first, last)
