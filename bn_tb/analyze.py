@@ -3,7 +3,6 @@
 import importlib
 import os
 import sys
-import traceback
 
 import bn_tb
 from bn_tb.command import output, pages
@@ -33,7 +32,7 @@ def console_main() -> None:
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Exception:  # Python would exit with 1, which says findings
-        output.note_bug(traceback.format_exc())
+        output.note_bug()
         status = BUG
     sys.exit(status)
 

@@ -91,9 +91,11 @@ def note(text: str) -> None:
     print(f"bn_tb: {one_line(text)}", file=sys.stderr)
 
 
-def note_bug(trace: str) -> None:
-    """Writes a traceback, which may quote logs, to standard error, and what to do with it."""
-    print(*lines(trace.rstrip()), sep="\n", file=sys.stderr)
+def note_bug() -> None:
+    """Writes the traceback of what was raised, which may quote logs, and what to do with it."""
+    import traceback  # needed by nobody else
+
+    print(*lines(traceback.format_exc().rstrip()), sep="\n", file=sys.stderr)
     note("this is a bug in bn_tb, not a finding; please report it with the lines above")
 
 
