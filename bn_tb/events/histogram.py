@@ -5,6 +5,7 @@ Letters of shapes: N histograms of at most K buckets.
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +95,8 @@ def from_protos(
         counts = buffer.rows(counts_at[which], widest, "<f8")
         if (size[which] < widest).any():
             behind = np.arange(widest) >= size[which][:, None]
-            limits, counts = np.where(behind, 0, limits), np.where(behind, 0, counts)
+            np.copyto(limits, 0, where=behind)
+            np.copyto(counts, 0, where=behind)
         yield _summarise_proto(which, moments[which], limits, counts, banded)
     for one in np.flatnonzero(odd & ~found.bad):
         message = buffer.data[at[one] : end[one]]
@@ -238,12 +240,21 @@ def _buckets_of_levels(counts: FloatArray) -> tuple[IntArray, FloatArray]:
     """
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         counts = np.maximum(counts, 0)
-        upper = np.cumsum(counts, axis=1)
+        narrow = _narrowed(counts)
+        upper = np.cumsum(narrow, axis=1, dtype=narrow.dtype)
         wanted = _SHARES[:, None] * upper[:, -1]
-        at = np.stack([(upper > level[:, None]).argmax(axis=1) for level in wanted])
+        levels = wanted if narrow is counts else np.floor(wanted).astype(narrow.dtype)
+        at = np.stack([(upper > level[:, None]).argmax(axis=1) for level in levels])
         at += np.arange(0, counts.size, counts.shape[1])
         part = (wanted - upper.take(at)) / counts.take(at) + 1
         return at, np.where(upper[:, -1] > 0, part, np.nan)
+
+
+def _narrowed(counts: FloatArray) -> npt.NDArray[Any]:
+    """Returns counts as int32, which is faster, if they and their sums are such numbers."""
+    small = counts.astype(np.int32)
+    fits = counts.max() < (1 << 31) // counts.shape[1] and (small == counts).all()
+    return small if fits else counts
 
 
 def _bands(

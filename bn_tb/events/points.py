@@ -60,7 +60,8 @@ class PointLog:
             for name in self._chunks[0]
         }
         self._chunks.clear()
-        order = np.argsort(merged["tag"], kind="stable")
+        # Numbers of two bytes are sorted by radix; more tags are rare.
+        order = np.argsort(_narrowed(merged["tag"]), kind="stable")
         merged = {name: column[order] for name, column in merged.items()}
         if thin:
             self._number(merged["tag"], merged["ordinal"])
@@ -94,6 +95,10 @@ class PointLog:
             kept.append(chosen + start)
         index = np.concatenate(kept)
         return {name: column[index] for name, column in merged.items()}
+
+
+def _narrowed(tags: IntArray) -> npt.NDArray[Any]:
+    return tags.astype(np.uint16) if tags.max(initial=0) < 1 << 16 else tags
 
 
 def _groups(tags: IntArray) -> Iterator[tuple[int, int, int]]:
