@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import random
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ def graph(resource: bool = True, control_flow_v2: bool = True, seed: int = 1) ->
         with v1.Graph().as_default() as built, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             v1.set_random_seed(seed)
+            random.seed(seed)  # from which tf_keras seeds the initializers of tf.layers
             yield built
     finally:
         v1.enable_resource_variables()
