@@ -108,7 +108,7 @@ def reason(diagnosis: RunDiagnosis) -> str:
         return file_problem(damaged[0])
     trusted = [layer.trusted_from for layer in diagnosis.layers if layer.trusted_from is not None]
     if diagnosis.verdict == "healthy" and trusted:
-        return f"evaluation can be trusted from step {max(trusted):,} on"
+        return f"at most 5 % initial values from step {max(trusted):,} on"
     return MEANING[diagnosis.verdict]
 
 
