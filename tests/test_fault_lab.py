@@ -31,13 +31,12 @@ def trained(tmp_path_factory):
 
 
 def _parameters():
-    """Yields a parameter per scenario; a bench is one group, so that one worker trains it."""
+    """Yields a parameter per scenario."""
     for bench, content in BENCHES.items():
         installed = importlib.util.find_spec(content.needs) is not None
         skip = pytest.mark.skipif(not installed, reason=f"{content.needs} is not installed")
         for scenario in content.scenarios:
-            marks = (pytest.mark.xdist_group(f"lab-{bench}"), skip)
-            yield pytest.param(bench, scenario, marks=marks, id=scenario.name)
+            yield pytest.param(bench, scenario, marks=skip, id=scenario.name)
 
 
 @pytest.mark.parametrize(("bench", "scenario"), list(_parameters()))

@@ -17,8 +17,6 @@ import bn_tb
 from bn_tb.reports import html
 from bn_tb.reports.report import Report, View
 
-pytestmark = pytest.mark.xdist_group("browser")  # one browser and one TensorBoard for all
-
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 playwright.expect.set_options(timeout=30_000)
 CHROMIUM = shutil.which("chromium")

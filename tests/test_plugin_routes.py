@@ -8,8 +8,6 @@ from tensorboard_app import served
 
 import bn_tb
 
-pytestmark = pytest.mark.xdist_group("tensorboard")  # one import of it, one logdir
-
 BASE = "/data/plugin/bn_tb"
 
 

@@ -10,8 +10,6 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
 from tensorboard.plugins.hparams import api_pb2, metadata
 
-pytestmark = pytest.mark.xdist_group("train")
-
 COMMAND = [sys.executable, "-m", "bn_tb.train"]
 STATISTICS = [
     f"BN/conv{block}/batch_normalization/moving_{statistic}"

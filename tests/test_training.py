@@ -16,8 +16,6 @@ from bn_tb.training.run_folders import claim_run_folders  # noqa: E402
 
 tf = tf1.tf
 
-pytestmark = pytest.mark.xdist_group("training")
-
 
 @pytest.fixture(scope="module")
 def mnist():
