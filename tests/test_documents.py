@@ -18,9 +18,9 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "BUILD.md", *ROOT.glob("docs/*.md
 LOGS = {
     "logs/NoCD/train": written_logs.stale,
     "logs/BN/train": written_logs.healthy,
+    "logs/demo/NoCD/train": written_logs.stale,
     "logs/before": written_logs.stale,
     "logs/after": written_logs.healthy,
-    "logs/torch_eval_before_training": written_logs.stale,
 }
 
 
