@@ -8,7 +8,7 @@ import sys
 import event_bytes as eb
 import fuzz_targets
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 HERE = pathlib.Path(__file__).parent
@@ -48,7 +48,11 @@ def test_any_bytes_are_read_as_a_file(data):
     fuzz_targets.fuzz_file(data)
 
 
+EMPTY_PACKED_FIELD = bytes.fromhex("00080883003200")  # found by atheris
+
+
 @settings(max_examples=60, deadline=None)
+@example(EMPTY_PACKED_FIELD)
 @given(st.one_of(messages, mutated().map(lambda data: data[12:-4]), st.binary(max_size=60)))
 def test_any_message_is_decoded_alike_alone_and_in_company(data):
     fuzz_targets.fuzz_event(data)

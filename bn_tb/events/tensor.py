@@ -74,14 +74,17 @@ def _from_content(content: bytes, dtype: int) -> np.ndarray:
 def _from_typed(typed: list[np.ndarray], dtype: int, size: int) -> np.ndarray:
     if dtype not in _DTYPES and dtype != _BFLOAT16:
         raise wire.DecodeError(f"tensor of dtype {dtype}")
-    values = np.concatenate(typed) if typed else np.zeros(1)
+    values = np.concatenate([*typed, np.zeros(0)])
+    given = values.size > 0  # a packed field may be there and empty
+    if not given:
+        values = np.zeros(1)
     if dtype == _BFLOAT16:
         values = _bfloat16(values.astype(np.uint16))
     elif _DTYPES[dtype] == "<f2":
         values = values.astype(np.uint16).view("<f2").astype(np.float64)
     if values.size < size:
         values = np.concatenate([values, np.full(size - values.size, values[-1])])
-    return values if typed or size else values[:0]
+    return values if given or size else values[:0]
 
 
 def _typed(number: int, value: int | float | bytes) -> np.ndarray:
