@@ -125,7 +125,12 @@ def test_an_earlier_run_is_refused_before_tensorflow_is_imported(trained):
 def test_ctrl_c_leaves_readable_event_files(tmp_path):
     flags = ["--nobatch_norm", "--steps_per_epoch=2", f"--logdir={tmp_path}"]
     with subprocess.Popen(
-        [*COMMAND, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *flags],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A shell that runs the tests in the background makes them ignore the signal.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         assert process.stdout.readline().startswith("[1/10]")
         process.send_signal(signal.SIGINT)
