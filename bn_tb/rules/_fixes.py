@@ -15,7 +15,8 @@ KERAS_WIRING = """\
 tf.get_collection(tf.GraphKeys.UPDATE_OPS) does not see the updates of Keras layers. Use the \
 layers' own list, after the whole network is built:
 
-    with tf.control_dependencies(model.get_updates_for(model.inputs)):  # or layer.updates
+    updates = model.get_updates_for(model.inputs)  # or layer.updates
+    with tf.control_dependencies(updates):
         train_op = optimizer.minimize(loss)
 
 or train with model.fit, or build the network from tf.layers."""

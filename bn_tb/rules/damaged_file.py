@@ -27,7 +27,7 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import shortened
-from bn_tb.run import FileReport
+from bn_tb.run import FileReport, Run
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
@@ -37,20 +37,22 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     damaged = [file for file in bad if file not in harmless]
     if harmless:
         yield _evidence(
-            harmless, "has an unfinished tail", Severity.INFO,
+            subject.run, harmless, "has an unfinished tail", Severity.INFO,
             "Nothing, if the run still writes or was stopped; else copy the file again.",
         )  # fmt: skip
     if damaged:
         yield _evidence(
-            damaged, "is damaged or no event file", Severity.WARNING,
+            subject.run, damaged, "is damaged or no event file", Severity.WARNING,
             "Copy the file again from where it was written.",
         )  # fmt: skip
 
 
-def _evidence(files: list[FileReport], predicate: str, severity: Severity, fix: str) -> Evidence:
+def _evidence(
+    run: Run, files: list[FileReport], predicate: str, severity: Severity, fix: str
+) -> Evidence:
     first = shortened(files[0].path)
     more = f", and so {len(files) - 1} more" if len(files) > 1 else ""
-    some = any(file.events for file in files)
+    some = run.scalars or run.histograms or run.graphs
     rest = "The rest was read and judged." if some else "Nothing in it could be read."
     return Evidence(
         message=f"The event file {first} {predicate}{more}. {rest}",
