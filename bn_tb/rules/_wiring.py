@@ -1,11 +1,12 @@
 """What rules about graphs share."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
 from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Confidence, Severity
+from bn_tb.rules._rule import Confidence, Evidence, Severity, Subject
+from bn_tb.rules._words import layers_in_words
 
 _BEST_FIRST = (Wiring.TRAIN, Wiring.LOSS, Wiring.OTHER_MODEL, Wiring.NONE)
 _MOVES = (Motion.MOVING, Motion.HALF)
@@ -80,3 +81,35 @@ def _some_ops(ops: Sequence[tuple[str, str]]) -> str:
         return names
     layers = len(set(left))
     return f"{names} and {len(left)} more of {layers} layer{'s' if layers > 1 else ''}"
+
+
+def unneeded(
+    subject: Subject, speaks_of: Callable[[LayerWiring], bool], sentence: str, fix: str
+) -> Iterator[Evidence]:
+    """Yields evidence on layers whose updates nothing needs that runs the optimizer.
+
+    Layers that move, stand still and are not logged are told apart.
+
+    Args:
+      subject: What is judged; without a graph that trains there is no evidence.
+      speaks_of: Whether the rule speaks of a layer of which nothing needs the updates.
+      sentence: The message, with `{layers}` and `{remark}`.
+      fix: What to change.
+    """
+    if subject.graph is None or not subject.graph.trains:
+        return
+    found = [
+        layer
+        for layer in subject.layers
+        if layer.wiring and wiring_of(layer.wiring) is Wiring.NONE and speaks_of(layer.wiring)
+    ]
+    for layers, severity, confidence, remark in by_motion(found):
+        names = tuple(layer.name for layer in layers)
+        yield Evidence(
+            message=sentence.format(layers=layers_in_words(names), remark=remark),
+            proof=op_lines(layers, subject.graph),
+            fix=fix,
+            layers=names,
+            severity=severity,
+            confidence=confidence,
+        )

@@ -28,40 +28,19 @@ Use `model.get_updates_for(inputs)` or `layer.updates` as control dependencies, 
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.graph.evidence import Wiring
-from bn_tb.layers import BatchNormLayer
 from bn_tb.rules import _fixes
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
-from bn_tb.rules._wiring import by_motion, op_lines, uncollected, wiring_of
-from bn_tb.rules._words import layers_in_words
+from bn_tb.rules._wiring import uncollected, unneeded
+
+MESSAGE = (
+    "The updates of {layers} are not in UPDATE_OPS, because Keras layers keep them to themselves, "
+    "and nothing that runs the optimizer needs them{remark}."
+)
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence apart for layers that move, stand still and are not logged."""
-    if subject.graph is None or not subject.graph.trains:
-        return
-    for layers, severity, confidence, remark in by_motion(
-        [layer for layer in subject.layers if _uncollected(layer)]
-    ):
-        yield Evidence(
-            message=(
-                f"The updates of {layers_in_words([layer.name for layer in layers])} are not in "
-                "UPDATE_OPS, because Keras layers keep them to themselves, and nothing that runs "
-                f"the optimizer needs them{remark}."
-            ),
-            proof=op_lines(layers, subject.graph),
-            fix=_fixes.KERAS_WIRING + _fixes.KEEP_WEIGHTS,
-            layers=tuple(layer.name for layer in layers),
-            severity=severity,
-            confidence=confidence,
-        )
-
-
-def _uncollected(layer: BatchNormLayer) -> bool:
-    wiring = layer.wiring
-    if wiring is None or wiring_of(wiring) is not Wiring.NONE:
-        return False
-    return uncollected(wiring)
+    return unneeded(subject, uncollected, MESSAGE, _fixes.KERAS_WIRING + _fixes.KEEP_WEIGHTS)
 
 
 RULE = Rule("BN404", "keras-updates-not-collected", Severity.WARNING, check, __doc__ or "")

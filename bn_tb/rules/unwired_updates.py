@@ -34,38 +34,25 @@ the collection by scope, and end the scope with "/".
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.graph.evidence import Wiring
-from bn_tb.layers import BatchNormLayer
+from bn_tb.graph.evidence import LayerWiring
 from bn_tb.rules import _fixes
 from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
-from bn_tb.rules._wiring import by_motion, op_lines, uncollected, wiring_of
-from bn_tb.rules._words import layers_in_words
+from bn_tb.rules._wiring import uncollected, unneeded
+
+MESSAGE = (
+    "The update ops of {layers} are in the graph, but nothing that runs the optimizer needs "
+    "them{remark}."
+)
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence apart for layers that move, stand still and are not logged."""
-    if subject.graph is None or not subject.graph.trains:
-        return
-    unwired = [layer for layer in subject.layers if _unwired(layer)]
-    for layers, severity, confidence, remark in by_motion(unwired):
-        yield Evidence(
-            message=(
-                f"The update ops of {layers_in_words([layer.name for layer in layers])} are in the "
-                f"graph, but nothing that runs the optimizer needs them{remark}."
-            ),
-            proof=op_lines(layers, subject.graph),
-            fix=_fixes.TF1_WIRING + _fixes.KEEP_WEIGHTS,
-            layers=tuple(layer.name for layer in layers),
-            severity=severity,
-            confidence=confidence,
-        )
+    return unneeded(subject, _collected, MESSAGE, _fixes.TF1_WIRING + _fixes.KEEP_WEIGHTS)
 
 
-def _unwired(layer: BatchNormLayer) -> bool:
-    wiring = layer.wiring
-    if wiring is None or uncollected(wiring):  # BN404 speaks of these
-        return False
-    return wiring_of(wiring) is Wiring.NONE
+def _collected(wiring: LayerWiring) -> bool:
+    """Returns whether BN404 does not speak of a layer."""
+    return not uncollected(wiring)
 
 
 RULE = Rule("BN401", "unwired-updates", Severity.WARNING, check, __doc__ or "")
