@@ -6,7 +6,7 @@ import re
 import setuptools
 
 HERE = pathlib.Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "bn_tb/__init__.py").read_text())[1]
+VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "bn_tb/version.py").read_text())[1]
 
 TRAIN = [
     "tensorflow>=2.21",  # tf.compat.v1 together with a tf_keras of the same release
@@ -38,7 +38,7 @@ setuptools.setup(
     python_requires=">=3.10",
     packages=setuptools.find_packages(include=["bn_tb", "bn_tb.*"]),
     package_data={
-        "bn_tb": ["py.typed"],
+        "bn_tb": ["py.typed", "__init__.pyi"],
         "bn_tb.plugin": ["static/*"],
         "bn_tb.reports": ["schema.json"],
         "bn_tb.reports.page": ["static/*"],
@@ -47,6 +47,7 @@ setuptools.setup(
     install_requires=[
         "absl-py>=2.1",  # flags
         "google-crc32c>=1.6",  # CRC-32C in C; 1.6 is the first with wheels for Python 3.13
+        "lazy_loader>=0.4",  # public names are listed once, imported at first use; 20 kB, no more
         "markdown-it-py>=3.0",  # manual pages in HTML; rich brings it along
         "numpy>=1.26",  # first with wheels for Python 3.12
         "protobuf>=5.26",  # upb, the C parser, with the message_factory API in use

@@ -5,7 +5,8 @@ import os
 import sys
 
 import bn_tb
-from bn_tb.command import output, pages
+from bn_tb import terminal
+from bn_tb.command import pages
 from bn_tb.command.flags import parse, refuse_contradictions
 from bn_tb.errors import BnTbError
 
@@ -27,12 +28,12 @@ def console_main() -> None:
     try:
         status = main(sys.argv[1:])
     except BnTbError as error:
-        output.note(str(error))
+        terminal.note(str(error))
         status = UNUSABLE
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Exception:  # Python would exit with 1, which says findings
-        output.note_bug()
+        terminal.note_bug()
         status = BUG
     sys.exit(status)
 
@@ -41,17 +42,18 @@ def main(argv: list[str]) -> int:
     """Runs the command line and returns its exit status."""
     flags, logdirs = parse(argv)
     if page := pages.page(flags):
-        output.write_stdout(page)
+        terminal.write_stdout(page)
         return 0
     refuse_contradictions(flags, logdirs)
-    from bn_tb.command import judge, settings  # not above: --help needs neither, nor numpy
+    from bn_tb import settings  # not above: --help needs neither, nor numpy
+    from bn_tb.command import judge
 
     chosen = settings.choose(flags)
     if mode := next((MODES[name] for name in MODES if flags[name].value), None):
         module = importlib.import_module(f"bn_tb.command.{mode}")
         return int(module.run(flags, logdirs, chosen))
     report = judge.judge(logdirs, chosen, flags.update_baseline)
-    output.write(flags, bn_tb.render(report, flags.format, output.view(flags)))
+    terminal.write(flags, bn_tb.render(report, flags.format, terminal.view(flags)))
     return int(report.exit_code)
 
 

@@ -15,8 +15,8 @@ from bn_tb.gates.baseline import KnownFinding
 from bn_tb.gates.suppressions import Suppression
 from bn_tb.reports.report import Report
 from bn_tb.rules import ALL_RULES
-from bn_tb.rules._rule import Severity
-from bn_tb.tags import TagPatterns
+from bn_tb.rules.verdict import Severity
+from bn_tb.runs.tags import TagPatterns
 
 if sys.version_info >= (3, 11):
     import tomllib

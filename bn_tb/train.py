@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import rich.console
 import rich.progress
 
-from bn_tb.command import output
+from bn_tb import terminal
 from bn_tb.errors import BnTbError, UsageError
 from bn_tb.training import data, run_folders
 from bn_tb.training.flags import help_text, parse
@@ -31,10 +31,10 @@ def console_main() -> None:
     try:
         status = main(sys.argv[1:])
     except BnTbError as error:
-        output.note(str(error))
+        terminal.note(str(error))
         status = UNUSABLE
     except KeyboardInterrupt:
-        output.note("interrupted; the event files hold every step so far")
+        terminal.note("interrupted; the event files hold every step so far")
         status = INTERRUPTED
     sys.exit(status)
 
@@ -43,13 +43,13 @@ def main(argv: list[str]) -> int:
     """Runs the command line and returns its exit status."""
     flags = parse(argv)
     if flags.help:
-        output.write_stdout(help_text())
+        terminal.write_stdout(help_text())
         return 0
     options = chosen(flags)
     data_dir = pathlib.Path(flags.data_dir) if flags.data_dir else data.EMBEDDED
     with contextlib.closing(_start(options, data_dir, flags.overwrite)) as results:
         _print_epochs(results, options)
-    output.write_stdout(
+    terminal.write_stdout(
         f"\nDiagnose the logs:      python -m bn_tb.analyze {options.logdir}\n"
         f"Look into TensorBoard:  tensorboard --logdir {options.logdir}\n"
     )
@@ -83,7 +83,7 @@ def _print_epochs(results: "Iterator[Epoch | None]", options: Options) -> None:
                 bar.advance(task)
             else:
                 sides = f"{_side('train', epoch.train)} | {_side('test', epoch.test)}"
-                output.write_stdout(f"[{next(numbers)}/{options.epochs}] {sides}\n")
+                terminal.write_stdout(f"[{next(numbers)}/{options.epochs}] {sides}\n")
 
 
 def _side(name: str, metrics: "Metrics") -> str:

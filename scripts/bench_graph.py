@@ -19,8 +19,8 @@ from tensorboard.compat.proto import graph_pb2
 
 from bn_tb import graph
 from bn_tb.graph import graph_proto
-from bn_tb.run import GraphSource
-from tests.graph_bytes import large_graph
+from bn_tb.runs.run import GraphSource
+from tests.builders.graph_bytes import large_graph
 
 NODES = flags.DEFINE_integer("nodes", 100_000, "Nodes of the graph.", lower_bound=200)
 ROUNDS = flags.DEFINE_integer("rounds", 5, "Repetitions; the best one counts.", lower_bound=1)

@@ -17,9 +17,9 @@ from playwright import sync_api
 from bn_tb.reports import html
 from bn_tb.reports.report import Report, View
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 # isort: split
-import page_cases
+from tests.builders import page_cases
 
 RUNS = flags.DEFINE_integer("runs", 500, "Runs of the report.", lower_bound=1)
 LAYERS = flags.DEFINE_integer("layers", 200, "Layers of its first run.", lower_bound=1)

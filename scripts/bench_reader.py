@@ -28,8 +28,8 @@ from absl import app, flags
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from bn_tb.events.logdir import read_logdir  # noqa: E402
 from bn_tb.events.masked_crc import masked_crc  # noqa: E402
+from bn_tb.sources.logdir import read_logdir  # noqa: E402
 
 _ONLY = flags.DEFINE_list("only", ["a", "b", "c", "d"], "Which data sets to measure.")
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds; medians are compared.", lower_bound=1)
@@ -213,7 +213,7 @@ def seconds(work: Callable[[pathlib.Path], None], folder: pathlib.Path) -> float
 
 def peak_megabytes(folder: pathlib.Path) -> float:
     """Peak resident memory of a process that reads all runs and keeps them."""
-    program = "import sys; from bn_tb.events.logdir import read_logdir; "
+    program = "import sys; from bn_tb.sources.logdir import read_logdir; "
     program += "runs = list(read_logdir(sys.argv[1])); print(open('/proc/self/status').read())"
     command = [sys.executable, "-c", program, str(folder)]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)

@@ -17,9 +17,9 @@ from rich.table import Table
 import bn_tb
 from bn_tb import View
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 # isort: split
-import made_diagnoses as made
+from tests.builders import made_diagnoses as made
 
 RUNS = flags.DEFINE_integer("runs", 500, "Runs of the first report.", lower_bound=1)
 LAYERS = flags.DEFINE_integer("layers", 10_000, "Layers of the second.", lower_bound=1)

@@ -13,7 +13,7 @@ sys.path.insert(0, str(HERE))
 from absl import app, flags  # noqa: E402
 
 from bn_tb.rules import ALL_RULES  # noqa: E402
-from bn_tb.rules._rule import Rule  # noqa: E402
+from bn_tb.rules.rule import Rule  # noqa: E402
 
 _CHECK = flags.DEFINE_bool("check", False, "Write nothing; exit with 1 if the page is not current.")
 

@@ -1,1 +1,1 @@
-"""Tests; those of the laboratory import each other as a package."""
+"""Tests, in folders by stage; `builders` makes runs, graphs and logs for all of them."""

@@ -4,16 +4,16 @@ import pathlib
 
 import pytest
 
-GOLDEN = pathlib.Path(__file__).parent / "golden"
+GOLDEN = pathlib.Path(__file__).parent / "reports/golden"
 
 
 def pytest_addoption(parser):
-    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden")
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/reports/golden")
 
 
 @pytest.fixture
 def golden(request):
-    """Compares a text with the file of that name in tests/golden."""
+    """Compares a text with the file of that name in tests/reports/golden."""
 
     def compare(name, text):
         path = GOLDEN / name

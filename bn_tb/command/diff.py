@@ -3,12 +3,12 @@
 import dataclasses
 from typing import Any
 
-from bn_tb.command import output
+from bn_tb import terminal
 from bn_tb.command.judge import judge
-from bn_tb.command.settings import Settings
 from bn_tb.errors import UsageError
 from bn_tb.gates.compare import compare, untouched
 from bn_tb.reports.diff import render_diff
+from bn_tb.settings import Settings
 
 
 def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
@@ -22,5 +22,5 @@ def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
     old, new = (judge([logdir], settings) for logdir in logdirs)
     changes = compare(old.runs, new.runs)
     new = dataclasses.replace(new, baseline=(*(new.baseline or ()), *untouched(changes)))
-    output.write(flags, render_diff(old, new, changes, flags.format))
+    terminal.write(flags, render_diff(old, new, changes, flags.format))
     return int(max(new.exit_code, old.exit_code if old.problems else 0))

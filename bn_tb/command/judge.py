@@ -4,11 +4,12 @@ import dataclasses
 import os
 
 import bn_tb
-from bn_tb.command import output, unusable
+from bn_tb import terminal
+from bn_tb.command import unusable
 from bn_tb.command.progress import told
-from bn_tb.command.settings import Settings
 from bn_tb.gates import baseline
 from bn_tb.reports.report import Report
+from bn_tb.settings import Settings
 
 
 def judge(logdirs: list[str], settings: Settings, update_baseline: bool = False) -> Report:
@@ -30,16 +31,16 @@ def judge(logdirs: list[str], settings: Settings, update_baseline: bool = False)
     report = dataclasses.replace(gate, runs=diagnoses, problems=problems)
     if update_baseline:
         report = dataclasses.replace(report, baseline=report.as_baseline())
-        output.write_file(settings.baseline, baseline.dump(report.baseline or ()))
+        terminal.write_file(settings.baseline, baseline.dump(report.baseline or ()))
     _note(report)
     return report
 
 
 def _note(report: Report) -> None:
     for problem in report.problems:
-        output.note(problem)
+        terminal.note(problem)
     for entry in report.unused_suppressions:
-        output.note(
+        terminal.note(
             f"unused suppression: {entry.code} layer {entry.layer!r} run {entry.run!r} "
             f"({entry.reason}); nothing needs it any more"
         )

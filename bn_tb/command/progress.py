@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from bn_tb.events.logdir import Progress
+from bn_tb.sources.logdir import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

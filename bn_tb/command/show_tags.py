@@ -4,17 +4,17 @@ from collections.abc import Iterable
 from typing import Any
 
 import bn_tb
-from bn_tb.command import output
-from bn_tb.command.settings import Settings
+from bn_tb import terminal
 from bn_tb.reports.safe_text import one_line
-from bn_tb.run import Run
-from bn_tb.tags import TagPatterns, parse_tag
+from bn_tb.runs.run import Run
+from bn_tb.runs.tags import TagPatterns, parse_tag
+from bn_tb.settings import Settings
 
 
 def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
     """Prints the tags of all runs; returns the exit status."""
     patterns = settings.patterns()
-    output.write(flags, tag_table(bn_tb.read_logdir(logdirs, patterns), patterns))
+    terminal.write(flags, tag_table(bn_tb.read_logdir(logdirs, patterns), patterns))
     return 0
 
 

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from bn_tb.diagnosis import Finding, Options, RunDiagnosis, diagnose
-from bn_tb.events.experiment import by_experiment
-from bn_tb.events.follow import Follower
 from bn_tb.gates.compare import Change, Kind, by_place, compare
 from bn_tb.reports.report import Report
-from bn_tb.rules._rule import Severity
+from bn_tb.rules.verdict import Severity
+from bn_tb.runs.experiment import by_experiment
+from bn_tb.sources.follow import Follower
 
 POLL_SECONDS = 2.0
 """Pause between two looks: TensorFlow's writers flush every 120 s, PyTorch's too, or when told."""

@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bn_tb.command import output
+from bn_tb import terminal
 from bn_tb.command.hook import Hook
-from bn_tb.command.settings import Settings
 from bn_tb.command.watch import Look, Watcher, pauses
 from bn_tb.errors import UsageError
-from bn_tb.events.follow import Follower
 from bn_tb.gates.compare import Change, Kind
 from bn_tb.reports import render, wording
 from bn_tb.reports.json_report import finding_document
 from bn_tb.reports.report import Report, View
 from bn_tb.reports.safe_text import one_line
+from bn_tb.settings import Settings
+from bn_tb.sources.follow import Follower
 
 NAMED_LAYERS = 3
 SHOWN_CHANGES = 5
@@ -35,9 +35,9 @@ def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
     if flags.format != "text" or flags.output:
         raise UsageError("--watch writes text to standard output; leave --format and --output out")
     follower = Follower(logdirs, settings.patterns())
-    hook = Hook(flags.on_finding, output.note) if flags.on_finding else None
+    hook = Hook(flags.on_finding, terminal.note) if flags.on_finding else None
     watcher = Watcher(follower, settings.options(), settings.gate())
-    return watch(watcher, pauses(), output.view(flags), hook)
+    return watch(watcher, pauses(), terminal.view(flags), hook)
 
 
 def watch(watcher: Watcher, ticks: Iterable[None], view: View, hook: Hook | None) -> int:
@@ -108,10 +108,10 @@ def _shown(view: View) -> Iterator[Show]:
             yield redraw
         finally:
             live.stop()
-            output.write_stdout(text)  # in full, as a screen may have been too small for it
+            terminal.write_stdout(text)  # in full, as a screen may have been too small for it
 
 
 def _print_changes(look: Look) -> bool:
     now = datetime.datetime.now()
     lines = [change_line(change, look.report, now) + "\n" for change in look.changes]
-    return output.write_stdout("".join(lines))
+    return terminal.write_stdout("".join(lines))

@@ -1,31 +1,10 @@
 """One cause, once: what rules found, with causes and consequences put together."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from bn_tb.rules._rule import Evidence
-
-_WIRING = ("BN401", "BN402", "BN403", "BN404", "BN405")
-
-CAUSES = {
-    "BN101": _WIRING,
-    "BN102": ("BN403",),
-    "BN103": _WIRING,
-    "BN104": _WIRING,
-    "BN105": _WIRING,
-    "BN106": ("BN407",),
-    "BN301": ("BN302", "BN304"),
-}
-"""Codes that explain a finding about the same layers: told inside it, their fix instead of its."""
-
-SAID_BY = {
-    "BN106": ("BN304",),
-    "BN107": ("BN101",),
-    "BN203": ("BN204",),
-    "BN304": ("BN204",),
-    "BN405": ("BN401", "BN404"),
-}
-"""Codes that a finding about the same layers makes superfluous."""
+from bn_tb.rules import ALL_RULES, RULES
+from bn_tb.rules.subject import Evidence, Found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,16 +22,13 @@ class Folded:
     causes: tuple[str, ...] = ()
 
 
-def fold(found: Mapping[str, tuple[Evidence, ...]]) -> tuple[Folded, ...]:
+def fold(found: Found) -> tuple[Folded, ...]:
     """Returns what is to be reported of what rules found, by code."""
-    entries = [
-        Folded(code, evidence, evidence.causes)
-        for code, pieces in found.items()
-        for evidence in pieces
-    ]
-    for table, explains in ((SAID_BY, False), (CAUSES, True)):
-        for headline, codes in table.items():
-            entries = list(_folded(entries, headline, codes, explains))
+    entries = [Folded(code, evidence, evidence.causes) for code, evidence in found.entries]
+    for rule in ALL_RULES:
+        entries = list(_folded(entries, rule.code, rule.covers, explains=False))
+    for rule in ALL_RULES:
+        entries = list(_folded(entries, rule.code, rule.explained_by, explains=True))
     return tuple(_cured_with_cause(entry, entries) for entry in entries)
 
 
@@ -90,8 +66,7 @@ def _explained(head: Folded, others: list[Folded]) -> Folded:
     causes = [other for other in others if own.intersection(other.evidence.layers)]
     if not causes:
         return head
-    # Half of the updates has a fix of its own: there may be no second op that could be wired.
-    fix = head.evidence.fix if head.code == "BN105" else causes[0].evidence.fix
+    fix = head.evidence.fix if RULES[head.code].keeps_fix else causes[0].evidence.fix
     proof = [*head.evidence.proof, *(line for cause in causes for line in cause.evidence.proof)]
     return dataclasses.replace(
         head,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_tb.events.masked_crc import masked_crc, unmasked
-from bn_tb.series import IntArray
+from bn_tb.runs.series import IntArray
 
 Words = npt.NDArray[np.uint32]
 

@@ -9,8 +9,8 @@ from bn_tb.events import histogram, tensor, wire
 from bn_tb.events.fields import BoolArray, Buffer, Fields, find_fields, find_repeated
 from bn_tb.events.tag_table import GRAPH, GRAPH_PLUGINS, HISTOGRAM, SCALAR, TagTable
 from bn_tb.events.tf_record import HEADER_BYTES, Problem, Window
-from bn_tb.run import GraphSource
-from bn_tb.series import FloatArray, IntArray
+from bn_tb.runs.run import GraphSource
+from bn_tb.runs.series import FloatArray, IntArray
 
 _WALL_TIME, _STEP = wire.key(1, wire.FIXED64), wire.key(2, wire.VARINT)
 _GRAPH_DEF, _SUMMARY = wire.key(4, wire.BYTES), wire.key(5, wire.BYTES)

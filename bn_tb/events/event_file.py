@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 
 from bn_tb.events.tf_record import Problem, Window, read_window
-from bn_tb.run import FileReport
+from bn_tb.runs.run import FileReport
 
 _HEAD_BYTES = 64  # enough for the first record with its wall time: tells a file from its successor
 

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_tb.events import wire
-from bn_tb.series import FloatArray, IntArray
+from bn_tb.runs.series import FloatArray, IntArray
 
 UIntArray = npt.NDArray[np.uint64]
 BoolArray = npt.NDArray[np.bool_]

@@ -9,7 +9,7 @@ import struct
 
 import numpy as np
 
-from bn_tb.series import IntArray
+from bn_tb.runs.series import IntArray
 
 FRAME_BYTES = 16  # of a record, beside its payload
 

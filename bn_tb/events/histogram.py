@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bn_tb.events import tensor, wire
 from bn_tb.events.fields import Buffer, UIntArray, find_fields
-from bn_tb.series import BAND_LEVELS, FloatArray, IntArray
+from bn_tb.runs.series import BAND_LEVELS, FloatArray, IntArray
 
 _MIN, _MAX, _NUM, _SUM, _SUM_SQUARES = (wire.key(number, wire.FIXED64) for number in range(1, 6))
 _LIMITS, _COUNTS = wire.key(6, wire.BYTES), wire.key(7, wire.BYTES)

@@ -8,7 +8,7 @@ import google_crc32c
 import numpy as np
 import numpy.typing as npt
 
-from bn_tb.series import IntArray
+from bn_tb.runs.series import IntArray
 
 _MASK_DELTA = 0xA282EAD8
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_tb.events import thinning
-from bn_tb.series import IntArray
+from bn_tb.runs.series import IntArray
 
 Columns = dict[str, npt.NDArray[Any]]
 

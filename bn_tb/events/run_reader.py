@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bn_tb import tags
 from bn_tb.events.event_batch import Batch, decode
 from bn_tb.events.event_file import EventFile, ReplacedError
 from bn_tb.events.fields import BoolArray
 from bn_tb.events.points import Columns, PointLog
 from bn_tb.events.tag_table import TagTable
 from bn_tb.events.tf_record import Problem, Window
-from bn_tb.run import FileReport, GraphSource, Run, Session
-from bn_tb.series import HistogramSeries, IntArray, ScalarSeries
+from bn_tb.runs import tags
+from bn_tb.runs.run import FileReport, GraphSource, Run, Session
+from bn_tb.runs.series import HistogramSeries, IntArray, ScalarSeries
 
 MAX_POINTS = 400_000
 """Histogram points held for one experiment: 150 bytes each, twice that while being sorted."""

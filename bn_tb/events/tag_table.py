@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bn_tb import tags
 from bn_tb.events import wire
 from bn_tb.events.fields import BoolArray, Buffer, UIntArray
-from bn_tb.series import IntArray
+from bn_tb.runs import tags
+from bn_tb.runs.series import IntArray
 
 SKIP, SCALAR, HISTOGRAM, GRAPH = range(4)
 """What the tensors of a tag are, by the plugin that its first value names."""

@@ -15,7 +15,7 @@ from bn_tb.events import combined_crc
 from bn_tb.events.fields import PADDING, BoolArray, Buffer
 from bn_tb.events.framing import frame
 from bn_tb.events.masked_crc import checksums, masked_crc, unmasked
-from bn_tb.series import IntArray
+from bn_tb.runs.series import IntArray
 
 HEADER_BYTES = 12  # length and its checksum
 FOOTER_BYTES = 4  # checksum of the payload

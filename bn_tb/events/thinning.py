@@ -3,7 +3,7 @@
 import numpy as np
 
 from bn_tb.events.fields import BoolArray, UIntArray
-from bn_tb.series import FloatArray, IntArray
+from bn_tb.runs.series import FloatArray, IntArray
 
 BURST = 8
 """Points; neighbours are kept together, so that step-to-step noise stays measurable."""

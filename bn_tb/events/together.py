@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from bn_tb import tags
 from bn_tb.events.event_batch import Batch, decode
 from bn_tb.events.event_file import EventFile
 from bn_tb.events.run_reader import RunReader
 from bn_tb.events.tag_table import TagTable
 from bn_tb.events.tf_record import HEADER_BYTES, window_of
+from bn_tb.runs import tags
 
 SMALL_BYTES = 1 << 20  # a file of more is worth its own numpy calls
 GROUP_BYTES = 4 << 20  # half a window

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from bn_tb import mixing, trajectory
 from bn_tb.evidence import metrics
-from bn_tb.run import Run
-from bn_tb.series import HistogramSeries, IntArray
-from bn_tb.tags import Role, parse_tag
+from bn_tb.layers import mixing, trajectory
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import HistogramSeries, IntArray
+from bn_tb.runs.tags import Role, parse_tag
 
 TRAINED_ROLES = (Role.GAMMA, Role.BETA, Role.WEIGHT)
 _NO_STEPS: IntArray = np.empty(0, np.int64)

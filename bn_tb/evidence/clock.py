@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bn_tb import trajectory
-from bn_tb.run import Run
-from bn_tb.series import ScalarSeries
-from bn_tb.tags import STATISTICS, Role, parse_tag
+from bn_tb.layers import trajectory
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import ScalarSeries
+from bn_tb.runs.tags import STATISTICS, Role, parse_tag
 
 
 @dataclasses.dataclass(frozen=True)

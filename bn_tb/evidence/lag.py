@@ -11,11 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bn_tb import trajectory
 from bn_tb.evidence import curve
 from bn_tb.evidence.clock import Clock
-from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.tags import Role
+from bn_tb.layers import BatchNormLayer, Motion, trajectory
+from bn_tb.runs.tags import Role
 
 TRUSTED = 0.05
 """Share of the initial value from which statistics are called warm; three time constants."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import trajectory
-from bn_tb.run import Run
-from bn_tb.series import ScalarSeries
+from bn_tb.layers import trajectory
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import ScalarSeries
 
 _HIGHER = frozenset(
     (

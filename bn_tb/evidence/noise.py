@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from bn_tb import trajectory
-from bn_tb.series import FloatArray, HistogramSeries
+from bn_tb.layers import trajectory
+from bn_tb.runs.series import FloatArray, HistogramSeries
 
 FEWEST = 24
 """Points needed; the standard error of a correlation is 1 / sqrt(points)."""

@@ -1,3 +1,3 @@
 """Serialized graphs to wiring evidence, without tensorflow."""
 
-from bn_tb.graph.sources import read as read
+from bn_tb.graph.run_graphs import read as read

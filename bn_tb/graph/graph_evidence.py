@@ -4,7 +4,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from bn_tb.tags import Role
+from bn_tb.runs.tags import Role
 
 
 class Wiring(enum.Enum):

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from bn_tb.graph.evidence import LayerWiring
+from bn_tb.graph.graph_evidence import LayerWiring
 
 _MAX_DEPTH = 50  # models inside models; real ones are 2 or 3 deep
 

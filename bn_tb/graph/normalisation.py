@@ -15,7 +15,7 @@ from bn_tb.graph.expression import (
     variable_of,
 )
 from bn_tb.graph.node_graph import NodeGraph
-from bn_tb.tags import Role
+from bn_tb.runs.tags import Role
 
 # tf.nn.batch_normalization names its ops so: tensorflow/python/ops/nn_impl.py.
 _PLAIN = re.compile(r"(?:^|.*/)batchnorm(?:_\d+)?/add$")

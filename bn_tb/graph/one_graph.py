@@ -5,9 +5,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bn_tb.graph import layout, saving, statistics, training, wiring
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp
+from bn_tb.graph import layout, optimizer, saving, statistics, wiring
 from bn_tb.graph.expression import PASS, VARIABLES, Output, constant
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, UpdateOp
 from bn_tb.graph.node_graph import BRANCHES, NodeGraph
 from bn_tb.graph.statistics import Layer, Write
 from bn_tb.graph.wiring import Verdict
@@ -22,7 +22,7 @@ Collections = Mapping[str, frozenset[str]]
 """Node names in each collection of a MetaGraph."""
 
 
-class _Judge:
+class _OneGraph:
     """What is known of one graph while its layers are described."""
 
     def __init__(
@@ -31,19 +31,19 @@ class _Judge:
         self.graph = graph
         self.layers = statistics.find(graph)
         updates = {write.node for layer in self.layers for write in layer.writes()}
-        self.writes = training.optimizer_writes(graph, updates)
-        self.trained = training.trained_variables(graph, self.writes)
+        self.writes = optimizer.optimizer_writes(graph, updates)
+        self.trained = optimizer.trained_variables(graph, self.writes)
         in_function = bool(self.trained) and not any(
             graph.ops[variable] in VARIABLES for variable in self.trained
         )
         registered = (collections or {}).get("train_op", frozenset())
-        self.trains = training.train_ops(graph, self.writes, registered, in_function)
+        self.trains = optimizer.train_ops(graph, self.writes, registered, in_function)
         self.owners = wiring.owners_of(graph, self.layers, self.trains)
-        self.verdicts, self.cross = wiring.judge(
+        self.verdicts, self.cross = wiring.verdicts(
             graph, self.layers, self.trains, self.owners, in_function
         )
-        optimizer = {graph.names[node] for node in self.writes}
-        self.traces = [trace for trace in traces if not optimizer.isdisjoint(trace)]
+        written = {graph.names[node] for node in self.writes}
+        self.traces = [trace for trace in traces if not written.isdisjoint(trace)]
         self.savers = saving.savers(graph)
         self.registered = (
             None
@@ -126,7 +126,7 @@ class _Judge:
         return choosers
 
 
-def judge(
+def evidence_of(
     message: Any, collections: Collections | None = None, traces: Sequence[frozenset[str]] = ()
 ) -> GraphEvidence:
     """Returns what one graph proves.
@@ -137,7 +137,7 @@ def judge(
       traces: Names of the nodes that ran, one set for each traced session.run.
     """
     graph = layout.build(message)
-    found = _Judge(graph, collections, traces)
+    found = _OneGraph(graph, collections, traces)
     return GraphEvidence(
         trains=bool(found.writes),
         optimizer_ops=tuple(sorted(graph.names[node] for node in found.writes)),

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from bn_tb.graph import graph_proto, keras_config
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring
-from bn_tb.graph.judge import Collections, judge
-from bn_tb.run import GraphSource
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
+from bn_tb.graph.one_graph import Collections, evidence_of
+from bn_tb.runs.run import GraphSource
 
 
 def read(sources: Sequence[GraphSource]) -> GraphEvidence:
@@ -24,7 +24,7 @@ def read(sources: Sequence[GraphSource]) -> GraphEvidence:
         if collections is not None or graphs.get(key, (None, None))[1] is None:
             graphs[key] = graph, collections
     traces = list(_traces(sources, problems))
-    evidence = _merged([judge(*graph, traces) for graph in graphs.values()])
+    evidence = _merged([evidence_of(*graph, traces) for graph in graphs.values()])
     for config in _keras_models(sources, problems):
         evidence = _with_keras(evidence, config)
     return dataclasses.replace(evidence, problems=tuple(problems))

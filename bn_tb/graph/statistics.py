@@ -18,7 +18,7 @@ from bn_tb.graph.expression import (
 )
 from bn_tb.graph.node_graph import NodeGraph
 from bn_tb.graph.normalisation import Normalisation
-from bn_tb.tags import STATISTICS, Role, parse_tag
+from bn_tb.runs.tags import STATISTICS, Role, parse_tag
 
 WRITES = {
     **dict.fromkeys(("Assign", "AssignVariableOp"), "set"),

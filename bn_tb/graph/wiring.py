@@ -8,11 +8,11 @@ import collections
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bn_tb.graph.evidence import Hop, Wiring
 from bn_tb.graph.expression import variable_of
+from bn_tb.graph.graph_evidence import Hop, Wiring
 from bn_tb.graph.node_graph import Edge, NodeGraph
+from bn_tb.graph.optimizer import TrainOp
 from bn_tb.graph.statistics import Layer
-from bn_tb.graph.training import TrainOp
 
 _MAX_HOPS = 12  # of a drawn path
 _EDGES = {int(Edge.CONTROL): "control", int(Edge.CALL): "call"}
@@ -35,7 +35,7 @@ class Verdict:
     needed_by: str = ""
 
 
-def judge(
+def verdicts(
     graph: NodeGraph,
     layers: Sequence[Layer],
     trains: Sequence[TrainOp],

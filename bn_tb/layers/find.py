@@ -1,136 +1,17 @@
 """Series and graph evidence put together into batch-norm layers."""
 
 import dataclasses
-import enum
-import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import mixing, trajectory
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring
-from bn_tb.run import Run
-from bn_tb.series import HistogramSeries
-from bn_tb.tags import ParsedTag, Role, TagPatterns, parse_tag
-
-INITIAL = {Role.MOVING_MEAN: 0.0, Role.MOVING_VARIANCE: 1.0}
-"""Initial values in every framework met (Keras, tf.layers, slim, PyTorch, Flax, tensorpack)."""
-
-
-class Framework(enum.Enum):
-    """Whose code to show in a fix."""
-
-    TF1 = "TensorFlow 1"
-    KERAS = "Keras"
-    TORCH = "PyTorch"
-    JAX = "JAX"
-    UNKNOWN = "unknown"
-
-
-class Motion(enum.Enum):
-    """What the two statistics did between the first and the last point."""
-
-    NOT_LOGGED = "not logged"
-    SNAPSHOT = "fewer than two steps"
-    INITIAL = "both still at their initial values"
-    CONSTANT = "constant at other values"
-    HALF = "one moves, the other is still at its initial value"
-    MOVING = "moving"
-
-
-@dataclasses.dataclass(frozen=True)
-class BatchNormLayer:
-    """One batch-norm layer of one run.
-
-    Attributes:
-      name: The layer, such as `NoCD/conv0/batch_normalization`.
-      mean_tag: Tag of the moving mean, or an empty string if it is not logged.
-      variance_tag: Tag of the moving variance, or an empty string if it is not logged.
-      mean: Series of the moving mean over channels, or None; steps strictly increase (see
-        `trajectory.as_shown`; what was written is in the run).
-      variance: Series of the moving variance over channels, or None.
-      weights: Other logged variables of this layer (gamma, beta, ...) by tag.
-      wiring: What the graph says of this layer, or None.
-      momentum: Weight of the old value per update, or None if unknown.
-      momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
-      framework: Who wrote it, as far as its names tell.
-      mixed: How many layers share its tags; 1 when it stands alone.
-      position: Its place among them within a step, from 1; 0 if they could not be told apart.
-    """
-
-    name: str
-    mean_tag: str = ""
-    variance_tag: str = ""
-    mean: HistogramSeries | None = None
-    variance: HistogramSeries | None = None
-    weights: Mapping[str, HistogramSeries] = dataclasses.field(default_factory=dict)
-    wiring: LayerWiring | None = None
-    momentum: float | None = None
-    momentum_source: str | None = None
-    framework: Framework = Framework.UNKNOWN
-    mixed: int = 1
-    position: int = 0
-
-    @property
-    def statistics(self) -> tuple[tuple[Role, HistogramSeries], ...]:
-        """The statistics that are logged."""
-        pairs = ((Role.MOVING_MEAN, self.mean), (Role.MOVING_VARIANCE, self.variance))
-        return tuple((role, series) for role, series in pairs if series is not None)
-
-    @functools.cached_property
-    def finite(self) -> tuple[tuple[Role, HistogramSeries], ...]:
-        """The statistics that are logged, up to the first point with NaN or infinity."""
-        return tuple((role, trajectory.finite_part(series)) for role, series in self.statistics)
-
-    @functools.cached_property
-    def changes(self) -> tuple[trajectory.BoolArray, ...]:
-        """Whether each point differs from the one before, once for each of `finite`."""
-        return tuple(trajectory.changes(series) for _, series in self.finite)
-
-    @functools.cached_property
-    def motion(self) -> Motion:
-        """What the statistics did, judged by all points before the first NaN or infinity."""
-        if not self.statistics:
-            return Motion.NOT_LOGGED
-        if (
-            min(series.steps.size for _, series in self.finite) < 2
-            or self.mixed > 1 > self.position
-        ):
-            return Motion.SNAPSHOT
-        held = [self.at_initial(role, series) for role, series in self.finite]
-        if all(held):
-            return Motion.INITIAL
-        moves = [bool(changes.any()) for changes in self.changes]
-        if not any(moves):
-            return Motion.CONSTANT
-        return Motion.HALF if any(held) else Motion.MOVING
-
-    @property
-    def steps(self) -> tuple[int, int] | None:
-        """First and last step at which a statistic was logged, or None."""
-        sizes = [series.steps for _, series in self.statistics if series.steps.size]
-        if not sizes:
-            return None
-        return int(min(steps[0] for steps in sizes)), int(max(steps[-1] for steps in sizes))
-
-    def at_initial(self, role: Role, series: HistogramSeries) -> bool:
-        """Returns whether every point of a statistic holds exactly its initial value."""
-        if series.minimum[0] != series.maximum[0]:
-            return False
-        return bool(trajectory.holds(series, self.initial(role, series)).all())
-
-    def initial(self, role: Role, series: HistogramSeries) -> float:
-        """Returns the initial value of a statistic.
-
-        That is what the graph says, else 0 and 1. tf.train.ExponentialMovingAverage starts averages
-        of tensors at 0, variances too, which a variance of exactly 0 at its first point gives away.
-        """
-        if self.wiring is not None and role in self.wiring.initial:
-            return self.wiring.initial[role]
-        if series.minimum[0] == series.maximum[0] == 0.0:
-            return 0.0
-        return INITIAL[role]
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
+from bn_tb.layers import mixing, trajectory
+from bn_tb.layers.layer import BatchNormLayer, Framework
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import HistogramSeries
+from bn_tb.runs.tags import ParsedTag, Role, TagPatterns, parse_tag
 
 
 def find_layers(

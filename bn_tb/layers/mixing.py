@@ -4,8 +4,8 @@ from typing import overload
 
 import numpy as np
 
-from bn_tb import trajectory
-from bn_tb.series import HistogramSeries, IntArray
+from bn_tb.layers import trajectory
+from bn_tb.runs.series import HistogramSeries, IntArray
 
 
 def layers_sharing(series: HistogramSeries) -> int:

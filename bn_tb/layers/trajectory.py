@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from bn_tb.series import FloatArray, HistogramSeries, IntArray, ScalarSeries
+from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray, ScalarSeries
 
 BoolArray = npt.NDArray[np.bool_]
 AnySeries = TypeVar("AnySeries", HistogramSeries, ScalarSeries)

@@ -8,8 +8,7 @@ from typing import Any
 from tensorboard import errors
 from tensorboard.plugins import base_plugin
 
-from bn_tb.command import settings
-from bn_tb.command.settings import Settings
+from bn_tb import settings
 from bn_tb.diagnosis import RunDiagnosis, diagnose
 from bn_tb.errors import BnTbError
 from bn_tb.plugin.logs import LocalFiles, Source, folders
@@ -21,6 +20,7 @@ from bn_tb.reports.page import manual, payload
 from bn_tb.reports.report import Report
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules.statistics_not_logged import FIXES
+from bn_tb.settings import Settings
 
 Arguments = Mapping[str, str]
 

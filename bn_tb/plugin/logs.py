@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from bn_tb.events.experiment import experiment_of
-from bn_tb.events.logdir import FoundRun, find_runs
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
-from bn_tb.run import Run
-from bn_tb.tags import TagPatterns
+from bn_tb.runs.experiment import experiment_of
+from bn_tb.runs.run import Run
+from bn_tb.runs.tags import TagPatterns
+from bn_tb.sources.logdir import FoundRun, find_runs
 
 Experiment = tuple[str, str]
 """Logdir, and name of the experiment in it."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tensorboard import context
 from tensorboard.data import provider
 
-from bn_tb.tags import STATISTICS, Role, parse_tag
+from bn_tb.runs.tags import STATISTICS, Role, parse_tag
 
 WAITS = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds before each look after the start, while TensorBoard loads; later the page asks."""

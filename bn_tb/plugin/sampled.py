@@ -15,11 +15,11 @@ from tensorboard.plugins.histogram import metadata as histogram_metadata
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 from tensorboard.util import tensor_util
 
-from bn_tb.events.experiment import experiment_of
-from bn_tb.events.logdir import FoundRun, read_logdir
 from bn_tb.plugin.logs import Experiment
-from bn_tb.run import Run
-from bn_tb.tags import TagPatterns, parse_tag
+from bn_tb.runs.experiment import experiment_of
+from bn_tb.runs.run import Run
+from bn_tb.runs.tags import TagPatterns, parse_tag
+from bn_tb.sources.logdir import FoundRun, read_logdir
 
 ALL = 1_000_000  # points; the data layer holds fewer
 GRAPHS = "graphs"

@@ -11,9 +11,9 @@ from tensorboard.util import tb_logging
 
 from bn_tb.diagnosis import Options, RunDiagnosis, diagnose
 from bn_tb.errors import BnTbError
-from bn_tb.events.logdir import FoundRun
 from bn_tb.plugin.logs import Experiment, Source
 from bn_tb.reports.page import payload
+from bn_tb.sources.logdir import FoundRun
 
 _log = tb_logging.get_logger()
 

@@ -5,11 +5,11 @@ import hashlib
 import json
 from typing import Any
 
-from bn_tb import __version__
 from bn_tb.reports import json_report, wording
 from bn_tb.reports.page import front_end, manual, payload
 from bn_tb.reports.report import Report, View
 from bn_tb.rules import ALL_RULES
+from bn_tb.version import __version__
 
 BUDGET = 400_000  # points of all charts of a file, at about 60 bytes each with their nine levels
 FEWEST_POINTS = 40  # points a series; below that a curve is no curve

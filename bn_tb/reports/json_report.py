@@ -5,11 +5,11 @@ import math
 import re
 from typing import Any
 
-from bn_tb import __version__
 from bn_tb.diagnosis import Finding, LayerDiagnosis, RunDiagnosis
 from bn_tb.layers import BatchNormLayer
 from bn_tb.reports.report import Report, View
-from bn_tb.run import FileReport
+from bn_tb.runs.run import FileReport
+from bn_tb.version import __version__
 
 SCHEMA_VERSION = 1
 

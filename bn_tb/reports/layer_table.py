@@ -10,7 +10,7 @@ from bn_tb.diagnosis import VERDICTS, RunDiagnosis
 from bn_tb.reports.report import View
 from bn_tb.reports.safe_text import one_line, shorten
 from bn_tb.reports.sparkline import root_mean_square, sparkline
-from bn_tb.series import FloatArray, HistogramSeries
+from bn_tb.runs.series import FloatArray, HistogramSeries
 
 ROWS_PER_VERDICT = 3
 """Layers of one verdict that stand for the others unless `verbose`."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.gates.baseline import KnownFinding, known
 from bn_tb.gates.suppressions import Suppression, accepting
-from bn_tb.rules._rule import Severity
+from bn_tb.rules.verdict import Severity
 
 UNJUDGED = ("insufficient", "no-batch-norm", "unreadable")
 """Verdicts that are no judgement; `not-logged` is one where a graph was judged."""

@@ -9,13 +9,14 @@ import re
 import urllib.parse
 from typing import Any
 
-from bn_tb import __version__
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.reports.json_report import valid
 from bn_tb.reports.report import ExitCode, Report, View
 from bn_tb.reports.safe_text import one_line
 from bn_tb.rules import ALL_RULES
-from bn_tb.rules._rule import Rule, Severity
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.verdict import Severity
+from bn_tb.version import __version__
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

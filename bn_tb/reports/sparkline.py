@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bn_tb.series import FloatArray, HistogramSeries, IntArray
+from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.-:=+*#"

@@ -15,7 +15,7 @@ from bn_tb.reports.layer_table import layer_table
 from bn_tb.reports.prose import Prose
 from bn_tb.reports.report import Report, View
 from bn_tb.reports.safe_text import one_line, prose_and_code
-from bn_tb.rules._rule import Severity
+from bn_tb.rules.verdict import Severity
 
 RUN_ROWS = 30
 """Runs up to which all have a row of the table; a screen holds about so many."""

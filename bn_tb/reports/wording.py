@@ -8,7 +8,7 @@ from bn_tb.diagnosis import VERDICTS, Finding, RunDiagnosis
 from bn_tb.reports.report import Report
 from bn_tb.reports.safe_text import one_line
 from bn_tb.rules import ALL_RULES
-from bn_tb.run import FileReport
+from bn_tb.runs.run import FileReport
 
 MEANING = {
     "broken": "a statistic holds numbers that evaluation cannot use",

@@ -35,8 +35,9 @@ from bn_tb.rules import (
     updates_stopped,
     updates_wired_to_loss,
 )
+from bn_tb.rules.rule import Rule
 
-ALL_RULES = (
+ALL_RULES: tuple[Rule, ...] = (
     never_updated.RULE,
     frozen_statistics.RULE,
     updates_stopped.RULE,
@@ -71,3 +72,6 @@ ALL_RULES = (
     mixed_tags.RULE,
     steps_went_back.RULE,
 )
+
+RULES = {rule.code: rule for rule in ALL_RULES}
+"""Rules by code."""

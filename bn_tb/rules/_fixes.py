@@ -1,6 +1,6 @@
 """The code to write, by framework; fixes that several rules show."""
 
-from bn_tb.graph.evidence import Wiring
+from bn_tb.graph.graph_evidence import Wiring
 from bn_tb.layers import BatchNormLayer, Framework
 from bn_tb.rules._wiring import wiring_of
 

@@ -1,6 +1,6 @@
 """When a metric is good in training and bad in evaluation: limits that two rules share."""
 
-from bn_tb.rules._rule import Limit
+from bn_tb.rules.rule import Limit
 
 GAP_LIMITS = {
     "gap": Limit(0.2, "difference of a metric in [0, 1]", "more than sampling noise of 100 images"),

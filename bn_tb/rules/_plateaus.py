@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 
-from bn_tb import trajectory
-from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Subject
+from bn_tb.layers import BatchNormLayer, Motion, trajectory
+from bn_tb.layers.trajectory import BoolArray
 from bn_tb.rules._training import Pulse, pulse_of
-from bn_tb.series import IntArray
-from bn_tb.trajectory import BoolArray
+from bn_tb.rules.subject import Subject
+from bn_tb.runs.series import IntArray
 
 FIXED_POINT = 1e-5
 """Relative size of the last change below which a curve that stops has converged; float32 rounds at

@@ -6,9 +6,9 @@ import numpy as np
 
 from bn_tb.evidence.activity import change_steps
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._rule import Subject
 from bn_tb.rules._words import shortened
-from bn_tb.series import IntArray
+from bn_tb.rules.subject import Subject
+from bn_tb.runs.series import IntArray
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,10 +3,14 @@
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
 from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Confidence, Evidence, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Severity
+
+WIRING = ("BN401", "BN402", "BN403", "BN404", "BN405")
+"""Codes that say why statistics stand still, where a graph tells."""
 
 _BEST_FIRST = (Wiring.TRAIN, Wiring.LOSS, Wiring.OTHER_MODEL, Wiring.NONE)
 _MOVES = (Motion.MOVING, Motion.HALF)

@@ -28,8 +28,10 @@ Build the evaluation graph with `training=False`.
 from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence.metrics import phase_of
-from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Severity
 
 FIX = (
     "Build the evaluation graph with training=False, so that it normalises with the moving "

@@ -39,10 +39,12 @@ import numpy as np
 
 from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words, percent, shortened
-from bn_tb.series import MEDIAN
-from bn_tb.tags import Role
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
+from bn_tb.runs.series import MEDIAN
+from bn_tb.runs.tags import Role
 
 LIMITS = {
     "late": Limit(0.1, "share of the run's steps", "earlier steps are rarely evaluated"),

@@ -35,10 +35,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bn_tb.layers import INITIAL, BatchNormLayer, Framework, Motion
-from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
-from bn_tb.series import MEDIAN
-from bn_tb.tags import Role
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity, Verdict
+from bn_tb.runs.series import MEDIAN
+from bn_tb.runs.tags import Role
 
 LIMITS = {
     "factor": Limit(10, "epsilons", "a variance well above epsilon is one the layer divides by"),
@@ -99,4 +101,12 @@ def _epsilon(layer: BatchNormLayer) -> float:
     return 1e-5 if layer.framework in (Framework.TORCH, Framework.JAX) else 1e-3
 
 
-RULE = Rule("BN303", "collapsed-variance", Severity.WARNING, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN303",
+    "collapsed-variance",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.BROKEN, as_info=True),
+)

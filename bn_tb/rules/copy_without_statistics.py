@@ -35,8 +35,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words, shortened
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity, Verdict
 
 _COPY_WORDS = frozenset(
     (
@@ -114,4 +116,12 @@ def _moving_weight(subject: Subject, layer: BatchNormLayer, component: str) -> s
     return next(iter(own or same), "")
 
 
-RULE = Rule("BN107", "copy-without-statistics", Severity.ERROR, check, __doc__ or "")
+RULE = Rule(
+    "BN107",
+    "copy-without-statistics",
+    Severity.ERROR,
+    check,
+    __doc__ or "",
+    meaning=Meaning(Verdict.STALE, as_info=True),
+    covers=("BN101",),
+)

@@ -25,8 +25,10 @@ End the scope with a slash: `tf.get_collection(tf.GraphKeys.UPDATE_OPS, scope="n
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words, shortened
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Severity
 
 FIX = (
     "Restrict the updates to the model that is trained, with the slash that ends its scope:\n\n"

@@ -25,9 +25,11 @@ program.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import shortened
-from bn_tb.run import FileReport, Run
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
+from bn_tb.runs.run import FileReport, Run
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:

@@ -38,10 +38,12 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
-from bn_tb.series import FloatArray, HistogramSeries
-from bn_tb.tags import Role
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity, Verdict
+from bn_tb.runs.series import FloatArray, HistogramSeries
+from bn_tb.runs.tags import Role
 
 LIMITS = {
     "growth": Limit(100, "ratio within a doubling of the updates", "at most 2 from any start"),
@@ -129,4 +131,13 @@ def _line(variance: HistogramSeries, before: int, after: int) -> str:
     )
 
 
-RULE = Rule("BN304", "exploding-variance", Severity.WARNING, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN304",
+    "exploding-variance",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.BROKEN, as_info=True),
+    covers=("BN204",),
+)

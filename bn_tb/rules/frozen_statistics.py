@@ -36,8 +36,10 @@ from collections.abc import Iterator, Mapping
 from bn_tb.evidence import metrics
 from bn_tb.layers import Motion
 from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity, Verdict
 
 FIX = (
     "Nothing, if the layers are frozen on purpose and evaluation is as good as training. Otherwise "
@@ -75,4 +77,13 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     )
 
 
-RULE = Rule("BN102", "frozen-statistics", Severity.INFO, check, __doc__ or "", GAP_LIMITS)
+RULE = Rule(
+    "BN102",
+    "frozen-statistics",
+    Severity.INFO,
+    check,
+    __doc__ or "",
+    GAP_LIMITS,
+    meaning=Meaning(Verdict.FROZEN, as_info=True),
+    explained_by=("BN403",),
+)

@@ -41,7 +41,9 @@ from collections.abc import Iterator, Mapping
 from bn_tb.evidence import metrics
 from bn_tb.evidence.metrics import Gap
 from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Severity
 
 EXPLAINS = {
     "BN101": "the moving statistics were never updated",
@@ -84,7 +86,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 
 
 def _causes(subject: Subject, code: str) -> tuple[Evidence, ...]:
-    pieces = subject.found.get(code, ())
+    pieces = subject.found.of(code)
     if code == "BN201":
         return tuple(piece for piece in pieces if piece.severity is Severity.ERROR)
     return pieces
@@ -103,4 +105,12 @@ LIMITS = {
     "stuck": Limit(0.5, "evaluation loss / first training loss", "less than half of the way"),
 }
 
-RULE = Rule("BN501", "gap-explained", Severity.ERROR, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN501",
+    "gap-explained",
+    Severity.ERROR,
+    check,
+    __doc__ or "",
+    LIMITS,
+    once=True,
+)

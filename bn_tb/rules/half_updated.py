@@ -29,9 +29,12 @@ Run both updates in every training step: both `AssignMovingAvg` and `AssignMovin
 from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import Motion
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words
-from bn_tb.tags import STATISTICS, Role
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity, Verdict
+from bn_tb.runs.tags import STATISTICS, Role
 
 FIX = (
     "Run both updates in every training step. TensorFlow 1: control dependencies on all of "
@@ -66,4 +69,13 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         )
 
 
-RULE = Rule("BN105", "half-updated", Severity.ERROR, check, __doc__ or "")
+RULE = Rule(
+    "BN105",
+    "half-updated",
+    Severity.ERROR,
+    check,
+    __doc__ or "",
+    meaning=Meaning(Verdict.STALE, as_info=True),
+    explained_by=WIRING,
+    keeps_fix=True,  # there may be no second op that could be wired
+)

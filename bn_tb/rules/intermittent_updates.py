@@ -32,11 +32,14 @@ tie the updates to the train op, not to the loss.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb import trajectory
+from bn_tb.layers import trajectory
 from bn_tb.rules import _fixes
 from bn_tb.rules._plateaus import Stillness, stillness_of
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 LIMITS = {
     "intervals": Limit(2, "logged intervals at rest", "three equal points, failure catalogue F13"),
@@ -81,4 +84,13 @@ def _alternates(still: Stillness, limits: Mapping[str, float]) -> bool:
     return len(moving) >= 2 and (still.pulse.by_weights or max(moving) > 1)
 
 
-RULE = Rule("BN104", "intermittent-updates", Severity.WARNING, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN104",
+    "intermittent-updates",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.STALE, as_info=True),
+    explained_by=WIRING,
+)

@@ -29,8 +29,10 @@ Use `model.get_updates_for(inputs)` or `layer.updates` as control dependencies, 
 from collections.abc import Iterator, Mapping
 
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._wiring import uncollected, unneeded
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 MESSAGE = (
     "The updates of {layers} are not in UPDATE_OPS, because Keras layers keep them to themselves, "
@@ -43,4 +45,11 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     return unneeded(subject, uncollected, MESSAGE, _fixes.KERAS_WIRING + _fixes.KEEP_WEIGHTS)
 
 
-RULE = Rule("BN404", "keras-updates-not-collected", Severity.WARNING, check, __doc__ or "")
+RULE = Rule(
+    "BN404",
+    "keras-updates-not-collected",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    meaning=Meaning(Verdict.STALE, least=Confidence.LIKELY),
+)

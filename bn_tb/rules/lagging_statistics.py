@@ -54,8 +54,10 @@ from collections.abc import Iterator, Mapping
 from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words, percent
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 LIMITS = {
     "lagging": Limit(
@@ -136,4 +138,12 @@ def _customary(limit: float) -> float:
     return next((m for m in (0.99, 0.95, 0.9, 0.8, 0.5) if m < limit), limit / 2)
 
 
-RULE = Rule("BN201", "lagging-statistics", Severity.WARNING, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN201",
+    "lagging-statistics",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.LAGGING),
+)

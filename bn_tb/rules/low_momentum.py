@@ -37,14 +37,15 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import trajectory
 from bn_tb.evidence import noise
 from bn_tb.evidence.clock import Clock
-from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
-from bn_tb.tags import Role
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Severity
+from bn_tb.runs.tags import Role
 
 LIMITS = {
     "lowest": Limit(0.5, "weight of the old value per update", "half of it is the last batch"),
@@ -114,4 +115,12 @@ def _evidence(layers: list[BatchNormLayer], momentum: float, line: str, told: bo
     )
 
 
-RULE = Rule("BN203", "low-momentum", Severity.WARNING, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN203",
+    "low-momentum",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    LIMITS,
+    covers=("BN204",),
+)

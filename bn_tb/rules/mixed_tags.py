@@ -27,8 +27,10 @@ Upgrade Keras, or log the statistics with names of your own (`weight.path`).
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 FIX = (
     "Upgrade Keras, or give each layer a tag of its own, for example its path:\n\n"

@@ -32,8 +32,10 @@ Nothing, if you meant it. Pass `--updates_per_step` to have shares and steps com
 import math
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words, shortened
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 LIMITS = {
     "ratio": Limit(1.5, "updates per step", "halfway between one update a step and two"),

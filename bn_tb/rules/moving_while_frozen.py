@@ -34,10 +34,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import trajectory
-from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
+from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules._words import layers_in_words, shortened
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 LIMITS = {
     "variance_ratio": Limit(1.25, "last mean variance / first, or inverse", "catalogue F03"),

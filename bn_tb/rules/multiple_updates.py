@@ -28,10 +28,12 @@ concatenate the streams into one batch.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.graph.evidence import LayerWiring, Wiring
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
+from bn_tb.graph.graph_evidence import LayerWiring, Wiring
 from bn_tb.rules._wiring import op_lines
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 FIX = (
     "Nothing, if all uses of the layer see the same kind of data. Else give each use its own batch "

@@ -27,8 +27,10 @@ order (layers reused in one graph).
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity, Verdict
 
 LIMITS = {"negative": Limit(0.0, "variance", "a variance cannot be negative")}
 FIX = (
@@ -65,4 +67,12 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     )
 
 
-RULE = Rule("BN302", "negative-variance", Severity.ERROR, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN302",
+    "negative-variance",
+    Severity.ERROR,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.BROKEN, as_info=True),
+)

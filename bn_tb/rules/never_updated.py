@@ -53,10 +53,12 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._training import proof_of_training
-from bn_tb.rules._wiring import updates_of
+from bn_tb.rules._wiring import WIRING, updates_of
 from bn_tb.rules._words import layers_in_words, shortened
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 LIMITS = {
     "min_steps": Limit(2, "different steps", "one point may have been written before training"),
@@ -118,4 +120,13 @@ def _wired(layers: list[BatchNormLayer], switch: str) -> Iterator[str]:
             yield f"{update.name} ({update.op}): {needed}, {idle}"
 
 
-RULE = Rule("BN101", "never-updated", Severity.ERROR, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN101",
+    "never-updated",
+    Severity.ERROR,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.STALE, as_info=True),
+    explained_by=WIRING,
+)

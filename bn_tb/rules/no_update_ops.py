@@ -34,9 +34,11 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 from bn_tb.rules._wiring import updates_of
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 _TF1 = """\
 Build the layers in training mode for training:
@@ -99,4 +101,11 @@ def _evidence(
     )
 
 
-RULE = Rule("BN403", "no-update-ops", Severity.WARNING, check, __doc__ or "")
+RULE = Rule(
+    "BN403",
+    "no-update-ops",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    meaning=Meaning(Verdict.STALE, least=Confidence.LIKELY),
+)

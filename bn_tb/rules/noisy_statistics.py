@@ -40,9 +40,11 @@ import numpy as np
 
 from bn_tb.evidence import noise
 from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
-from bn_tb.tags import Role
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Severity
+from bn_tb.runs.tags import Role
 
 LIMITS = {
     "variance": Limit(

@@ -30,8 +30,10 @@ the layer in float32 under mixed precision, and skip the step when the loss is n
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity, Verdict
 
 FIX = (
     "Go back to the last checkpoint before this step, or reset the statistics of these layers and "
@@ -70,4 +72,12 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     )
 
 
-RULE = Rule("BN301", "non-finite-statistics", Severity.ERROR, check, __doc__ or "")
+RULE = Rule(
+    "BN301",
+    "non-finite-statistics",
+    Severity.ERROR,
+    check,
+    __doc__ or "",
+    meaning=Meaning(Verdict.BROKEN, as_info=True),
+    explained_by=("BN302", "BN304"),
+)

@@ -29,12 +29,14 @@ Collect UPDATE_OPS once, after everything is built, without scope or with the sc
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.graph.evidence import LayerWiring, Wiring
+from bn_tb.graph.graph_evidence import LayerWiring, Wiring
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 from bn_tb.rules._wiring import op_lines, updates_of
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Severity
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
@@ -106,4 +108,11 @@ def _evidence(
         )
 
 
-RULE = Rule("BN405", "partly-wired", Severity.WARNING, check, __doc__ or "")
+RULE = Rule(
+    "BN405",
+    "partly-wired",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    covers=("BN401", "BN404"),
+)

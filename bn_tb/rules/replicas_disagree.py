@@ -35,10 +35,12 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._rule import Evidence, Limit, Rule, Severity, Subject
+from bn_tb.layers.trajectory import as_shown
 from bn_tb.rules._words import layers_in_words, shortened
-from bn_tb.series import HistogramSeries
-from bn_tb.trajectory import as_shown
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
+from bn_tb.runs.series import HistogramSeries
 
 LIMITS = {
     "ratio": Limit(0.1, "variance over replicas / mean variance", "a tenth of the variance lost"),

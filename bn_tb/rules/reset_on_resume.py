@@ -35,10 +35,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb import trajectory
-from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 LIMITS = {
     "share": Limit(0.8, "share of the moving layers", "a checkpoint holds all statistics or none"),
@@ -129,4 +130,14 @@ def _evidence(layers: list[BatchNormLayer], step: int, confidence: Confidence) -
     )
 
 
-RULE = Rule("BN106", "reset-on-resume", Severity.ERROR, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN106",
+    "reset-on-resume",
+    Severity.ERROR,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.STALE, as_info=True),
+    explained_by=("BN407",),
+    covers=("BN304",),
+)

@@ -1,40 +1,10 @@
-"""What a rule is: a code, a name, limits, a manual page and one pure function."""
+"""What a rule is: a code, a name, limits, a manual page, one pure function, and what it means."""
 
 import dataclasses
-import enum
 from collections.abc import Callable, Iterator, Mapping
 
-from bn_tb.evidence.activity import Activity
-from bn_tb.evidence.clock import Clock
-from bn_tb.evidence.lag import Lag
-from bn_tb.evidence.metrics import Metric
-from bn_tb.graph.evidence import GraphEvidence
-from bn_tb.layers import BatchNormLayer
-from bn_tb.run import Run
-
-
-class Severity(enum.IntEnum):
-    """How much a finding matters; `label` is the name in reports."""
-
-    INFO = 1
-    WARNING = 2
-    ERROR = 3
-
-    @property
-    def label(self) -> str:
-        return self.name.lower()
-
-
-class Confidence(enum.IntEnum):
-    """How well a finding is proved; `label` is the name in reports."""
-
-    SUSPECT = 1
-    LIKELY = 2
-    CONFIRMED = 3
-
-    @property
-    def label(self) -> str:
-        return self.name.lower()
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Meaning, Severity
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,68 +22,6 @@ class Limit:
     origin: str
 
 
-@dataclasses.dataclass(frozen=True)
-class Subject:
-    """What rules judge: one run, its layers, its graph, and the related runs of its experiment.
-
-    Attributes:
-      run: The run.
-      layers: Its batch-norm layers.
-      graph: What its graphs prove, or None without a readable graph.
-      related: The other runs of the same experiment (train/, validation/, rank0/ ...).
-      clock: Updates of the statistics per logged step.
-      lags: What is left of the initial values, one entry per layer.
-      activity: What proves that the run trained.
-      metrics: The metrics of the run.
-      found: Evidence of the rules before, by code; only rules about consequences read it.
-    """
-
-    run: Run
-    layers: tuple[BatchNormLayer, ...] = ()
-    graph: GraphEvidence | None = None
-    related: tuple["Subject", ...] = ()
-    clock: Clock = dataclasses.field(default_factory=Clock)
-    lags: tuple[Lag, ...] = ()
-    activity: Activity = dataclasses.field(default_factory=Activity)
-    metrics: tuple[Metric, ...] = ()
-    found: Mapping[str, tuple["Evidence", ...]] = dataclasses.field(default_factory=dict)
-
-    @property
-    def updates_per_step(self) -> float | None:
-        """Updates of the statistics per logged step, or None if unknown."""
-        return self.clock.updates_per_step
-
-    @property
-    def experiment(self) -> tuple["Subject", ...]:
-        """The run and its related runs."""
-        return (self, *self.related)
-
-
-@dataclasses.dataclass(frozen=True)
-class Evidence:
-    """One fault that a rule found; `diagnose` turns it into a Finding.
-
-    Attributes:
-      message: The cause in words a newcomer understands, then the numbers.
-      proof: Lines of evidence: tags, steps, values, op names.
-      fix: What to change, with code for the framework found.
-      layers: Names of the layers that share the fault.
-      step: The step it speaks of, or None.
-      severity: Overrides the rule's severity.
-      confidence: How well it is proved.
-      causes: Codes of other findings that it names as its cause.
-    """
-
-    message: str
-    proof: tuple[str, ...]
-    fix: str
-    layers: tuple[str, ...] = ()
-    step: int | None = None
-    severity: Severity | None = None
-    confidence: Confidence = Confidence.CONFIRMED
-    causes: tuple[str, ...] = ()
-
-
 Check = Callable[[Subject, Mapping[str, float]], Iterator[Evidence]]
 
 
@@ -128,6 +36,12 @@ class Rule:
       check: Judges a subject under the limits, by name.
       manual: The manual page in Markdown: the docstring of the rule's module.
       limits: Thresholds by name.
+      meaning: What its findings make of their layers.
+      explained_by: Codes that explain it where they speak of the same layers: told inside it, their
+        fix instead of its.
+      keeps_fix: Whether its own fix stays when it is explained.
+      covers: Codes that it makes superfluous where they speak of the same layers.
+      once: Whether it is told once an experiment, in the first run that shows it.
     """
 
     code: str
@@ -136,3 +50,13 @@ class Rule:
     check: Check
     manual: str
     limits: Mapping[str, Limit] = dataclasses.field(default_factory=dict)
+    meaning: Meaning = Meaning()
+    explained_by: tuple[str, ...] = ()
+    keeps_fix: bool = False
+    covers: tuple[str, ...] = ()
+    once: bool = False
+
+    @property
+    def about_updates(self) -> bool:
+        """Whether it judges if and how fast statistics move (BN1xx, BN2xx): not what is frozen."""
+        return self.code[2] in "12"

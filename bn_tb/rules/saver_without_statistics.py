@@ -26,8 +26,10 @@ When the statistics are estimated anew after every restore, on purpose.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 FIX = (
     "Save all variables:\n\n    saver = tf.train.Saver(tf.global_variables())\n\n"

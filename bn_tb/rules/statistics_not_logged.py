@@ -29,8 +29,10 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import Framework, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 _TF1 = """\
 Log the moving statistics beside the weights:

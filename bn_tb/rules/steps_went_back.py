@@ -23,8 +23,10 @@ Give each run a folder of its own; after a crash restore the step with the check
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._words import shortened
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:

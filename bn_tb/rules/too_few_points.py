@@ -26,9 +26,11 @@ Log at more steps, and analyze the run that trains: its folder, or the folder ab
 from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import BatchNormLayer, Motion
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._training import proof_of_training
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Severity
 
 FIX = (
     "Log the statistics at two or more steps (every hundred steps is enough), and analyze the run "

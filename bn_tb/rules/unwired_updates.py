@@ -34,10 +34,12 @@ the collection by scope, and end the scope with "/".
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.graph.evidence import LayerWiring
+from bn_tb.graph.graph_evidence import LayerWiring
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Evidence, Rule, Severity, Subject
 from bn_tb.rules._wiring import uncollected, unneeded
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 MESSAGE = (
     "The update ops of {layers} are in the graph, but nothing that runs the optimizer needs "
@@ -55,4 +57,11 @@ def _collected(wiring: LayerWiring) -> bool:
     return not uncollected(wiring)
 
 
-RULE = Rule("BN401", "unwired-updates", Severity.WARNING, check, __doc__ or "")
+RULE = Rule(
+    "BN401",
+    "unwired-updates",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    meaning=Meaning(Verdict.STALE, least=Confidence.LIKELY),
+)

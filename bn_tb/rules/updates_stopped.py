@@ -33,8 +33,11 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.rules import _fixes
 from bn_tb.rules._plateaus import Stillness, stillness_of
-from bn_tb.rules._rule import Confidence, Evidence, Limit, Rule, Severity, Subject
+from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 LIMITS = {
     "intervals": Limit(3, "logged intervals at rest", "failure catalogue F13: constant x >= 3"),
@@ -86,4 +89,13 @@ def _evidence(subject: Subject, since: int, entries: list[tuple[str, Stillness]]
     )
 
 
-RULE = Rule("BN103", "updates-stopped", Severity.WARNING, check, __doc__ or "", LIMITS)
+RULE = Rule(
+    "BN103",
+    "updates-stopped",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    LIMITS,
+    meaning=Meaning(Verdict.STALE, as_info=True),
+    explained_by=WIRING,
+)

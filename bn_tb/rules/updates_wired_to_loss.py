@@ -30,11 +30,13 @@ Put the dependencies around `minimize` (or `apply_gradients`), not around the lo
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.graph.evidence import Wiring
+from bn_tb.graph.graph_evidence import Wiring
 from bn_tb.rules import _fixes
-from bn_tb.rules._rule import Confidence, Evidence, Rule, Severity, Subject
 from bn_tb.rules._wiring import by_motion, op_lines, wiring_of
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.rule import Rule
+from bn_tb.rules.subject import Evidence, Subject
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
@@ -62,4 +64,11 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         )
 
 
-RULE = Rule("BN402", "updates-wired-to-loss", Severity.WARNING, check, __doc__ or "")
+RULE = Rule(
+    "BN402",
+    "updates-wired-to-loss",
+    Severity.WARNING,
+    check,
+    __doc__ or "",
+    meaning=Meaning(Verdict.STALE, least=Confidence.LIKELY),
+)

@@ -4,7 +4,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator
 
-from bn_tb.run import Run
+from bn_tb.runs.run import Run
 
 _PHASE = r"(?:train|training|val|valid|validation|test|testing|eval|evaluation)"
 _REPLICA = r"(?:rank|replica|worker|gpu|tower|node|process|device)"

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from bn_tb.series import HistogramSeries, ScalarSeries
+from bn_tb.runs.series import HistogramSeries, ScalarSeries
 
 FILE_STATUS = ("ok", "truncated", "corrupt", "not_event_file")
 

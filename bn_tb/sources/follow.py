@@ -2,16 +2,16 @@
 
 import os
 
-from bn_tb import tags
-from bn_tb.events.logdir import (
+from bn_tb.events.run_reader import RunReader
+from bn_tb.runs import tags
+from bn_tb.runs.run import FileReport, Run
+from bn_tb.sources.logdir import (
     Paths,
     as_list,
     find_runs,
     point_limits,
     read_on,
 )
-from bn_tb.events.run_reader import RunReader
-from bn_tb.run import FileReport, Run
 
 
 class Follower:

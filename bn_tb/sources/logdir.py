@@ -9,12 +9,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bn_tb import tags
 from bn_tb.errors import UsageError
-from bn_tb.events.experiment import experiment_of
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.events.together import GROUP_BYTES, SMALL_BYTES, read_together
-from bn_tb.run import FileReport, Run
+from bn_tb.runs import tags
+from bn_tb.runs.experiment import experiment_of
+from bn_tb.runs.run import FileReport, Run
 
 _WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
 
@@ -99,7 +99,7 @@ def read_logdir(
 
     groups = _grouped(zip(found, limits, strict=True))
     if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and _can_fork():
-        from bn_tb.events.processes import in_order  # its imports cost small logdirs too much
+        from bn_tb.sources.processes import in_order  # its imports cost small logdirs too much
 
         work = functools.partial(_read_group, patterns=patterns)
         costs = [sum(each.size for each, _ in group) for group in groups]

@@ -19,8 +19,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bn_tb.run import Run, Session
-from bn_tb.series import BAND_LEVELS, HistogramSeries, ScalarSeries
+from bn_tb.runs.run import Run, Session
+from bn_tb.runs.series import BAND_LEVELS, HistogramSeries, ScalarSeries
 
 STYLES: tuple[tuple[str, str, str], ...] = (
     ("{}/moving_mean", "{}/moving_variance", "{}/gamma"),

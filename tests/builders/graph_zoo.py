@@ -22,7 +22,7 @@ import tensorflow as tf
 import tf_keras
 from tensorflow.python.training import moving_averages
 
-from bn_tb.events import logdir
+from bn_tb.sources import logdir
 
 v1 = tf.compat.v1
 UPDATE_OPS = v1.GraphKeys.UPDATE_OPS

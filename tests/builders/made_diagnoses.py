@@ -3,11 +3,12 @@
 import numpy as np
 
 from bn_tb.diagnosis import Finding, LayerDiagnosis, RunDiagnosis
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._rule import Confidence, Severity, Subject
-from bn_tb.run import FileReport, Run
-from bn_tb.series import BAND_LEVELS, HistogramSeries
+from bn_tb.rules.subject import Subject
+from bn_tb.rules.verdict import Confidence, Severity
+from bn_tb.runs.run import FileReport, Run
+from bn_tb.runs.series import BAND_LEVELS, HistogramSeries
 
 STEPS = np.arange(1, 501, dtype=np.int64)
 

@@ -6,11 +6,11 @@ import numpy as np
 
 from bn_tb.diagnosis import Options, diagnose, subjects_of
 from bn_tb.evidence.lag import lags_of
-from bn_tb.graph.evidence import GraphEvidence
+from bn_tb.graph.graph_evidence import GraphEvidence
 from bn_tb.layers import find_layers
 from bn_tb.rules import ALL_RULES
-from bn_tb.run import Run
-from bn_tb.series import BAND_LEVELS, HistogramSeries, ScalarSeries
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import BAND_LEVELS, HistogramSeries, ScalarSeries
 
 RULES = {rule.code: rule for rule in ALL_RULES}
 

@@ -1,7 +1,8 @@
 """Small logdirs, one for each verdict, in the layout of PyTorch programs."""
 
-import event_bytes as eb
 import numpy as np
+
+from tests.builders import event_bytes as eb
 
 CHANNELS = 4
 STEPS = 200

@@ -11,13 +11,14 @@ import subprocess
 import sys
 
 import pytest
-import written_logs as logs
 
 from bn_tb import analyze
 from bn_tb.command import flags as analyze_flags
 from bn_tb.command import progress
 from bn_tb.errors import UsageError
-from bn_tb.events.logdir import Progress
+from bn_tb.sources.logdir import Progress
+from tests.builders import written_logs as logs
+from tests.places import ROOT
 
 TOLD = {"lagging": ["--momentum=0.999"]}
 """What a log of that kind does not say."""
@@ -43,7 +44,7 @@ def run(*arguments):
 
 
 def command(*arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, "-m", "bn_tb.analyze", *map(str, arguments)],
         capture_output=True,
@@ -223,7 +224,7 @@ def test_show_tags_says_how_each_tag_was_understood(logdir, capsys):
 
 
 def test_mean_tag_teaches_a_new_name(tmp_path, capsys):
-    import event_bytes as eb
+    from tests.builders import event_bytes as eb
 
     records = [
         eb.summary(s, eb.histogram("l1/mu_hat", [0.0]), eb.histogram("l1/var_hat", [1.0]),
@@ -329,7 +330,7 @@ def test_analyze_imports_no_framework(logdir):
         "heavy = {'tensorflow', 'torch', 'keras', 'tensorboard', 'jax', 'pandas'}\n"
         "sys.exit(sorted(heavy & {name.split('.')[0] for name in sys.modules}) or 0)\n"
     )
-    root = pathlib.Path(__file__).parents[1]
+    root = ROOT
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -341,13 +342,13 @@ def test_importing_bn_tb_and_help_import_neither_numpy_nor_rich():
         "analyze.main(['--help'])\n"
         "sys.exit(sorted({'numpy', 'rich', 'google'} & set(sys.modules)) or 0)\n"
     )
-    root = pathlib.Path(__file__).parents[1]
+    root = ROOT
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_broken_pipe_ends_quietly(logdir):
-    root = pathlib.Path(__file__).parents[1]
+    root = ROOT
     process = subprocess.Popen(
         [sys.executable, "-m", "bn_tb.analyze", str(logdir / "stale"), "--format=html"],
         cwd=root,
@@ -362,7 +363,7 @@ def test_broken_pipe_ends_quietly(logdir):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_full_disk_is_one_line_and_exits_with_2(logdir):
-    root = pathlib.Path(__file__).parents[1]
+    root = ROOT
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "bn_tb.analyze", str(logdir / "stale")],
@@ -380,7 +381,7 @@ def test_full_disk_is_one_line_and_exits_with_2(logdir):
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
 def test_closed_streams_change_no_exit_status(logdir):
     line = f"{sys.executable} -m bn_tb.analyze {logdir / 'stale'} >&- 2>&-"
-    done = subprocess.run(["sh", "-c", line], cwd=pathlib.Path(__file__).parents[1])
+    done = subprocess.run(["sh", "-c", line], cwd=ROOT)
     assert done.returncode == 1
 
 
@@ -443,14 +444,14 @@ def test_columns_set_the_width(logdir):
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "cp437"])
 def test_every_output_encoding_can_take_the_report(tmp_path, encoding):
-    import event_bytes as eb
+    from tests.builders import event_bytes as eb
 
     records = logs.statistics(range(5), 1.0, layers=("слой/bn", "層/bn"))
     eb.write(tmp_path / "logs", eb.VERSION + records)
     done = subprocess.run(
         [sys.executable, "-m", "bn_tb.analyze", str(tmp_path / "logs")],
         capture_output=True,
-        cwd=pathlib.Path(__file__).parents[1],
+        cwd=ROOT,
         env={**os.environ, "PYTHONIOENCODING": encoding},
     )
     assert (done.returncode, done.stderr) == (1, b"")

@@ -3,11 +3,10 @@
 import json
 
 import pytest
-import written_logs as logs
 
-from bn_tb import UsageError, analyze
-from bn_tb.command import settings
-from bn_tb.rules._rule import Severity
+from bn_tb import UsageError, analyze, settings
+from bn_tb.rules.verdict import Severity
+from tests.builders import written_logs as logs
 
 
 @pytest.fixture(autouse=True)

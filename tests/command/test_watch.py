@@ -5,19 +5,18 @@ import os
 import shlex
 import sys
 
-import event_bytes as eb
 import pytest
-import written_logs as logs
 
-from bn_tb import UsageError, View
-from bn_tb.command import output
+from bn_tb import UsageError, View, terminal
 from bn_tb.command.hook import MOST_AT_ONCE, Hook
-from bn_tb.command.settings import Settings
 from bn_tb.command.watch import UNTIL_QUIET, Watcher
 from bn_tb.command.watch_terminal import watch
 from bn_tb.diagnosis import Options
-from bn_tb.events.follow import Follower
 from bn_tb.gates.compare import Kind
+from bn_tb.settings import Settings
+from bn_tb.sources.follow import Follower
+from tests.builders import event_bytes as eb
+from tests.builders import written_logs as logs
 
 
 class Clock:
@@ -138,7 +137,7 @@ def test_piped_watch_prints_one_line_per_change_and_returns_the_last_status(tmp_
 
 def test_piped_watch_ends_when_its_reader_goes_away(tmp_path, monkeypatch):
     append(tmp_path / "run", eb.VERSION + logs.statistics(range(20), 1.0))
-    monkeypatch.setattr(output, "write_stdout", lambda text: False)
+    monkeypatch.setattr(terminal, "write_stdout", lambda text: False)
     ticks = iter([None, None])
     assert watch(watcher(tmp_path), ticks, View(), None) == 1
     assert len(list(ticks)) == 1

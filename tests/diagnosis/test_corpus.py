@@ -1,14 +1,14 @@
 """Event files of other people's projects get the verdicts and codes that are true of them."""
 
 import json
-import pathlib
 
 import pytest
 
 from bn_tb.diagnosis import diagnose
-from bn_tb.events.logdir import read_logdir
+from bn_tb.sources.logdir import read_logdir
+from tests.places import SHARED
 
-CORPUS = pathlib.Path(__file__).parent.parent.parent / "shared" / "corpus"
+CORPUS = SHARED / "corpus"
 EXPECTED = CORPUS / "expected.json"
 TRUTHS = json.loads(EXPECTED.read_text()) if EXPECTED.exists() else {}
 

@@ -6,11 +6,12 @@ import time
 import numpy as np
 
 from bn_tb.diagnosis import VERDICTS, Options, diagnose
+from bn_tb.diagnosis.folding import fold
 from bn_tb.evidence.clock import clock_of
-from bn_tb.folding import fold
-from bn_tb.rules._rule import Confidence, Evidence, Severity
-from bn_tb.run import FileReport
-from tests.synthetic import (
+from bn_tb.rules.subject import Evidence
+from bn_tb.rules.verdict import Confidence, Severity
+from bn_tb.runs.run import FileReport
+from tests.builders.synthetic import (
     averages,
     batch_statistics,
     codes,

@@ -7,10 +7,11 @@ import re
 import numpy as np
 import pytest
 
-from bn_tb.events.logdir import find_runs, read_logdir
-from bn_tb.tags import TagPatterns
+from bn_tb.runs.tags import TagPatterns
+from bn_tb.sources.logdir import find_runs, read_logdir
+from tests.places import SHARED
 
-CORPUS = pathlib.Path(__file__).parents[2] / "shared/corpus"
+CORPUS = SHARED / "corpus"
 Scalar = collections.namedtuple("Scalar", ["wall_time", "step", "value"])
 EVERYTHING = TagPatterns(mean=(re.compile(""),))
 

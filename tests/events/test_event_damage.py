@@ -3,14 +3,14 @@
 import os
 import struct
 
-import event_bytes as eb
 import numpy as np
 import pytest
 
 from bn_tb.errors import UsageError
 from bn_tb.events import event_file, run_reader
-from bn_tb.events.logdir import read_logdir
 from bn_tb.events.masked_crc import masked_crc
+from bn_tb.sources.logdir import read_logdir
+from tests.builders import event_bytes as eb
 
 RECORDS = [eb.VERSION] + [
     eb.summary(step, eb.scalar("loss", 0.5), eb.histogram("bn/moving_mean", [step, 2.0, 3.0]))

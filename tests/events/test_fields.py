@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bn_tb import tags
 from bn_tb.events import wire
 from bn_tb.events.fields import PADDING, Buffer, find_fields, find_repeated
 from bn_tb.events.tag_table import TagTable
+from bn_tb.runs import tags
 
 VALUE = wire.key(1, wire.BYTES)
 FIELD = st.builds(

@@ -2,14 +2,14 @@
 
 import struct
 
-import event_bytes as eb
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bn_tb.events import combined_crc
 from bn_tb.events.framing import FRAME_BYTES, frame
-from bn_tb.events.logdir import read_logdir
+from bn_tb.sources.logdir import read_logdir
+from tests.builders import event_bytes as eb
 
 
 def plainly(data: bytes) -> list[int]:

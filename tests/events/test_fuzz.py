@@ -1,17 +1,17 @@
 """Any bytes are read without an exception; a longer run is in BUILD.md."""
 
 import os
-import pathlib
 import subprocess
 import sys
 
-import event_bytes as eb
-import fuzz_targets
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-HERE = pathlib.Path(__file__).parent
+from tests import fuzz_targets
+from tests.builders import event_bytes as eb
+from tests.places import ROOT
+
 SEEDS = [
     eb.summary(1, eb.scalar("loss", 1.0), eb.histogram("bn/moving_mean", [0.0, 1.0, 1.0])),
     eb.summary(2, eb.tensor_histogram("bn/moving_mean", [(0.0, 1.0, 2.0), (1.0, 2.0, 0.0)])),
@@ -69,7 +69,13 @@ def test_libfuzzer_finds_nothing_in_a_short_run(target, runs, tmp_path):
     pytest.importorskip("atheris")
     for number, seed in enumerate(SEEDS):
         (tmp_path / str(number)).write_bytes(seed if target == "file" else seed[12:-4])
-    command = [sys.executable, str(HERE / "fuzz_targets.py"), target, f"-runs={runs}", "-seed=1"]
+    command = [
+        sys.executable,
+        str(ROOT / "tests/fuzz_targets.py"),
+        target,
+        f"-runs={runs}",
+        "-seed=1",
+    ]
     done = subprocess.run(
         [*command, f"-artifact_prefix={tmp_path}/", str(tmp_path)],
         capture_output=True,

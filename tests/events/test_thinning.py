@@ -1,14 +1,14 @@
 """Thinned series: bounded, and no fact that a verdict rests on is lost."""
 
-import event_bytes as eb
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bn_tb.events import points
-from bn_tb.events.logdir import find_runs, read_run
 from bn_tb.events.points import PointLog
+from bn_tb.sources.logdir import find_runs, read_run
+from tests.builders import event_bytes as eb
 
 CAP = 200
 

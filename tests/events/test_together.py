@@ -2,13 +2,13 @@
 
 import dataclasses
 
-import event_bytes as eb
 import numpy as np
 import pytest
 
-from bn_tb.events import logdir
-from bn_tb.events.logdir import find_runs, read_logdir, read_run
-from bn_tb.run import Run
+from bn_tb.runs.run import Run
+from bn_tb.sources import logdir
+from bn_tb.sources.logdir import find_runs, read_logdir, read_run
+from tests.builders import event_bytes as eb
 
 MANY = 10_000  # runs
 START = eb.event(eb.field(7, eb.field(1, 1)))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bn_tb.evidence import curve
-from tests.synthetic import histogram
+from tests.builders.synthetic import histogram
 
 CASES = 1200
 PATHS = ("stay", "relax", "grow", "walk")

@@ -1,11 +1,11 @@
 """What a change cured, caused and left, layer by layer."""
 
-import made_diagnoses as made
 import pytest
 
 from bn_tb import Report, UsageError
 from bn_tb.gates.compare import Kind, by_place, compare, untouched
 from bn_tb.reports.diff import render_diff
+from tests.builders import made_diagnoses as made
 
 
 def kinds(changes):

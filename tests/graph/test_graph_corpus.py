@@ -1,14 +1,13 @@
 """Graph evidence on graphs that other people's projects wrote (see the corpus' README)."""
 
-import pathlib
-
 import pytest
 
 from bn_tb import graph
-from bn_tb.events import logdir
-from bn_tb.graph.evidence import GraphEvidence, Wiring
+from bn_tb.graph.graph_evidence import GraphEvidence, Wiring
+from bn_tb.sources import logdir
+from tests.places import SHARED
 
-CORPUS = pathlib.Path(__file__).parents[1].parent / "shared" / "corpus"
+CORPUS = SHARED / "corpus"
 
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason="../shared/corpus is not here")
 

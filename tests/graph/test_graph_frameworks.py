@@ -1,6 +1,5 @@
 """Graph evidence on graphs that TensorFlow and Keras build here and now (see graph_zoo)."""
 
-import pathlib
 import pickle
 import subprocess
 import sys
@@ -10,19 +9,18 @@ import pytest
 pytest.importorskip("tensorflow", reason="builds real graphs")
 
 from bn_tb import graph
-from bn_tb.graph.evidence import GraphEvidence, UpdateOp, Wiring
-from bn_tb.run import GraphSource
-from bn_tb.tags import Role
-
-HERE = pathlib.Path(__file__).parent
+from bn_tb.graph.graph_evidence import GraphEvidence, UpdateOp, Wiring
+from bn_tb.runs.run import GraphSource
+from bn_tb.runs.tags import Role
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="module")
 def zoo(tmp_path_factory) -> dict[str, GraphEvidence]:
     """Evidence on every graph; one process builds them all."""
     path = tmp_path_factory.mktemp("graphs") / "zoo.pickle"
-    program = [sys.executable, "-m", "tests.graph_zoo", str(path)]
-    done = subprocess.run(program, cwd=HERE.parent, capture_output=True, text=True, check=False)
+    program = [sys.executable, "-m", "tests.builders.graph_zoo", str(path)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     graphs = pickle.loads(path.read_bytes())
     return {

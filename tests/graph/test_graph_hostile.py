@@ -10,10 +10,10 @@ from tensorboard.compat.proto import graph_pb2
 
 from bn_tb import graph
 from bn_tb.graph import graph_proto
-from bn_tb.graph.evidence import GraphEvidence, Wiring
-from bn_tb.run import GraphSource
-from tests import graph_bytes
-from tests.graph_bytes import attr, layer, node, optimizer
+from bn_tb.graph.graph_evidence import GraphEvidence, Wiring
+from bn_tb.runs.run import GraphSource
+from tests.builders import graph_bytes
+from tests.builders.graph_bytes import attr, layer, node, optimizer
 
 
 def read(data: bytes, kind: str = "graph_def") -> GraphEvidence:

@@ -1,17 +1,15 @@
 """The public names of bn_tb, and what the command line does in three calls."""
 
-import pathlib
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-import written_logs as logs
 
 import bn_tb
 from bn_tb import analyze
-
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.builders import written_logs as logs
+from tests.places import ROOT
 
 
 @pytest.mark.parametrize("name", bn_tb.__all__)

@@ -1,15 +1,14 @@
 """docs/reports.md shows what there is."""
 
 import json
-import pathlib
 import re
 
 import pytest
 
+from bn_tb import settings
 from bn_tb.command import flags as analyze_flags
-from bn_tb.command import settings
+from tests.places import ROOT
 
-ROOT = pathlib.Path(__file__).parents[1]
 PAGE = (ROOT / "docs/reports.md").read_text(encoding="utf-8")
 
 

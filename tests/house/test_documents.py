@@ -1,7 +1,6 @@
 """The commands, files and pictures that the documents name are there and work."""
 
 import os
-import pathlib
 import re
 import shlex
 import subprocess
@@ -11,9 +10,9 @@ import pytest
 
 from bn_tb.gates import baseline
 from bn_tb.training import flags as train_flags
-from tests import written_logs
+from tests.builders import written_logs
+from tests.places import ROOT
 
-ROOT = pathlib.Path(__file__).parents[1]
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "BUILD.md", *ROOT.glob("docs/*.md")])
 LOGS = {
     "logs/NoCD/train": written_logs.stale,

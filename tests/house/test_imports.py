@@ -1,15 +1,16 @@
-"""Imports go one way, down the list of design: values, reading, judging, reporting, commands."""
+"""Imports go one way, down one list: values, reading, judging, reporting, the doors."""
 
 import ast
-import pathlib
 
 import pytest
 
-PACKAGE = pathlib.Path(__file__).parents[1] / "bn_tb"
+from tests.places import ROOT
+
+PACKAGE = ROOT / "bn_tb"
 ORDER = (
-    *("errors", "series", "run", "tags", "trajectory", "events", "graph", "mixing", "layers"),
-    *("evidence", "rules", "folding", "diagnosis", "gates", "reports", "command", "plugin"),
-    *("training", "train", "analyze"),
+    *("errors", "version", "runs", "files", "events", "checkpoints", "sources", "graph", "layers"),
+    *("evidence", "rules", "diagnosis", "gates", "reports", "terminal", "settings", "repair"),
+    *("monitor", "fleet", "command", "plugin", "training", "train", "analyze", "__main__"),
 )
 HEAVY = {"tensorflow", "tf_keras", "keras", "torch"}
 

@@ -1,12 +1,12 @@
 """What the scripts do on machines that are not ready for them."""
 
 import os
-import pathlib
 import subprocess
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.places import ROOT
+
 SCRIPTS = ("demo", "test")
 
 

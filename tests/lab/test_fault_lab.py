@@ -10,8 +10,7 @@ import pytest
 from tests.lab import BENCHES
 from tests.lab.outcome import judge
 from tests.lab.scenario import Scenario
-
-ROOT = pathlib.Path(__file__).parents[1]
+from tests.places import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import importlib
 import json
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -11,10 +10,11 @@ import urllib.error
 import urllib.request
 
 import pytest
-import written_logs
 from tensorboard.plugins import base_plugin
 
-HERE = pathlib.Path(__file__).parent.parent
+from tests.builders import written_logs
+from tests.places import ROOT
+
 BREAK = "import sys; sys.modules[{name!r}] = None"  # importing it raises ImportError
 
 
@@ -29,7 +29,7 @@ def tensorboard(tmp_path):
         (site / "sitecustomize.py").write_text(f"{BREAK.format(name='tensorflow')}\n{before}")
         process = subprocess.Popen(
             [sys.executable, "-m", "tensorboard.main", "--logdir", tmp_path / "logs", "--port=0"],
-            env=os.environ | {"PYTHONPATH": f"{site}{os.pathsep}{HERE}"},
+            env=os.environ | {"PYTHONPATH": f"{site}{os.pathsep}{ROOT}"},
             stderr=subprocess.PIPE,
             text=True,
         )
@@ -107,7 +107,7 @@ def test_loading_the_tab_leaves_the_core_for_later():
         "print(*[name for name in sys.modules if name.startswith('bn_tb')])"
     )
     out = subprocess.run(
-        [sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert set(out.stdout.split()) == {
         *("bn_tb", "bn_tb.errors", "bn_tb.plugin", "bn_tb.plugin.entry", "bn_tb.plugin.plugin"),
@@ -121,7 +121,7 @@ def test_the_entry_module_imports_nothing_heavy():
         "import bn_tb.plugin.entry; print(*set(sys.modules) - before)"
     )
     out = subprocess.run(
-        [sys.executable, "-c", code], cwd=HERE, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     new = set(out.stdout.split())
     assert {name for name in new if "bn_tb" in name} == {

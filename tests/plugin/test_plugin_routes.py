@@ -3,10 +3,10 @@
 import json
 
 import pytest
-import written_logs
-from tensorboard_app import served
 
 import bn_tb
+from tests.builders import written_logs
+from tests.builders.tensorboard_app import served
 
 BASE = "/data/plugin/bn_tb"
 

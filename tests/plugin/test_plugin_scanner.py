@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from bn_tb.errors import BnTbError
-from bn_tb.events.logdir import FoundRun
 from bn_tb.plugin import scanner as scanner_module
 from bn_tb.plugin.logs import Folder, folders
 from bn_tb.plugin.scanner import Scanner
-from bn_tb.run import Run
-from bn_tb.series import ScalarSeries
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import ScalarSeries
+from bn_tb.sources.logdir import FoundRun
 
 
 class Source:

@@ -5,16 +5,16 @@ import json
 import re
 
 import numpy as np
-import page_cases
 import pytest
 
 from bn_tb.evidence.clock import Clock
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring, Wiring
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, Wiring
 from bn_tb.reports import html, json_report
-from bn_tb.reports.page import front_end, manual, payload, thinning, wiring
+from bn_tb.reports.page import chart_points, front_end, manual, payload, wiring
 from bn_tb.reports.report import Report, View
 from bn_tb.rules import ALL_RULES
-from bn_tb.tags import Role
+from bn_tb.runs.tags import Role
+from tests.builders import page_cases
 
 
 def chart(diagnosis, kind="mean"):
@@ -25,7 +25,7 @@ def chart(diagnosis, kind="mean"):
 
 def test_a_constant_series_is_drawn_with_two_points():
     values = np.zeros(1000)
-    assert thinning.thin(values, values, 100).tolist() == [0, 999]
+    assert chart_points.thin(values, values, 100).tolist() == [0, 999]
 
 
 def test_thinning_keeps_the_ends_the_extremes_and_the_ends_of_a_plateau():
@@ -33,7 +33,7 @@ def test_thinning_keeps_the_ends_the_extremes_and_the_ends_of_a_plateau():
     values[4_000:6_000] = 0.5
     values[7_777] = 9
     values[8_888] = -9
-    kept = thinning.thin(values, values, 200)
+    kept = chart_points.thin(values, values, 200)
     assert len(kept) <= 200
     assert {0, 9_999, 7_777, 8_888} <= set(kept.tolist())
     plateau = kept[(kept >= 4_000) & (kept < 6_000)]
@@ -42,7 +42,7 @@ def test_thinning_keeps_the_ends_the_extremes_and_the_ends_of_a_plateau():
 
 def test_thinning_leaves_a_gap_where_nothing_is_finite():
     values = np.full(1_000, np.nan)
-    assert thinning.numbers(values[thinning.thin(values, values, 10)]) == [None, None]
+    assert chart_points.numbers(values[chart_points.thin(values, values, 10)]) == [None, None]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_thinning_leaves_a_gap_where_nothing_is_finite():
     [(1 / 3, 0.33333), (123456.0, 123460.0), (0.0, 0.0), (np.nan, None), (np.inf, None)],
 )
 def test_numbers_have_five_digits_and_only_finite_ones_are_numbers(value, shown):
-    assert thinning.numbers([value]) == [shown]
+    assert chart_points.numbers([value]) == [shown]
 
 
 def test_a_stale_layer_is_stuck_while_its_momentum_would_have_forgotten_the_initial_value():

@@ -1,16 +1,16 @@
 """Every format on event files of other people's projects."""
 
 import json
-import pathlib
 
 import jsonschema
 import pytest
-from test_reports_machine import SCHEMA, read_junit, validate_sarif
 
 import bn_tb
 from bn_tb import View
+from tests.places import SHARED
+from tests.reports.test_reports_machine import SCHEMA, read_junit, validate_sarif
 
-CORPUS = pathlib.Path(__file__).parents[2] / "shared/corpus"
+CORPUS = SHARED / "corpus"
 
 
 @pytest.fixture(scope="module")

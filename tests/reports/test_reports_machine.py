@@ -10,13 +10,13 @@ from xml.etree import ElementTree
 import hypothesis
 import jsonschema
 import junitparser
-import made_diagnoses as made
 import pytest
 from hypothesis import strategies as st
 
 import bn_tb
 from bn_tb import Report, Severity, Suppression
 from bn_tb.gates.baseline import KnownFinding
+from tests.builders import made_diagnoses as made
 
 KINDS = (*made.EVERY_KIND, made.no_batch_norm)
 EVERY_RUN = [kind() for kind in KINDS]

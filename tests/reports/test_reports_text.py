@@ -2,13 +2,13 @@
 
 import dataclasses
 
-import made_diagnoses as made
 import numpy as np
 import pytest
 
 import bn_tb
 from bn_tb import View
 from bn_tb.reports.sparkline import sparkline
+from tests.builders import made_diagnoses as made
 
 KINDS = [(kind.__name__, kind) for kind in (*made.EVERY_KIND, made.no_batch_norm)]
 

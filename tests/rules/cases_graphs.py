@@ -4,10 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
-from bn_tb.tags import Role
-from tests.case import case
-from tests.synthetic import (
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
+from bn_tb.runs.tags import Role
+from tests.builders.synthetic import (
     averages,
     batch_statistics,
     constant,
@@ -16,6 +15,7 @@ from tests.synthetic import (
     scalar,
     subject,
 )
+from tests.rules.case import case
 
 MEAN, VARIANCE = Role.MOVING_MEAN, Role.MOVING_VARIANCE
 TRAIN, LOSS, NONE = Wiring.TRAIN, Wiring.LOSS, Wiring.NONE

@@ -3,9 +3,8 @@
 import numpy as np
 
 from bn_tb.diagnosis import Options
-from bn_tb.run import Session
-from tests.case import case
-from tests.synthetic import (
+from bn_tb.runs.run import Session
+from tests.builders.synthetic import (
     averages,
     batch_statistics,
     constant,
@@ -15,6 +14,7 @@ from tests.synthetic import (
     scalar,
     trained,
 )
+from tests.rules.case import case
 
 STEPS = np.arange(0, 100, 10)
 

@@ -2,12 +2,11 @@
 
 import numpy as np
 
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring
-from bn_tb.run import FileReport
-from bn_tb.series import HistogramSeries
-from bn_tb.tags import Role
-from tests.case import case
-from tests.synthetic import (
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
+from bn_tb.runs.run import FileReport
+from bn_tb.runs.series import HistogramSeries
+from bn_tb.runs.tags import Role
+from tests.builders.synthetic import (
     averages,
     batch_statistics,
     constant,
@@ -18,6 +17,7 @@ from tests.synthetic import (
     subject,
     trained,
 )
+from tests.rules.case import case
 
 STEPS = np.arange(0, 100, 10)
 

@@ -1,15 +1,14 @@
 """Every rule has its manual page, and docs/rules.md shows all of them as they are."""
 
 import importlib.util
-import pathlib
 import re
 
 import pytest
 
 from bn_tb.diagnosis import VERDICTS
 from bn_tb.rules import ALL_RULES
+from tests.places import ROOT
 
-ROOT = pathlib.Path(__file__).parent.parent
 HEADINGS = [
     "What it does",
     "Why is this bad?",

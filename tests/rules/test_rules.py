@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from bn_tb.diagnosis import Options, diagnose
-from bn_tb.graph.evidence import Wiring
+from bn_tb.graph.graph_evidence import Wiring
 from bn_tb.rules import ALL_RULES
-from bn_tb.rules._rule import Subject
 from bn_tb.rules._wiring import op_lines
-from tests import cases_graphs, cases_histograms, cases_runs
-from tests.case import CASES
-from tests.synthetic import codes, evidence, layer, run
+from bn_tb.rules.subject import Subject
+from tests.builders.synthetic import codes, evidence, layer, run
+from tests.rules import cases_graphs, cases_histograms, cases_runs
+from tests.rules.case import CASES
 
 assert cases_graphs and cases_histograms and cases_runs  # their rows are in CASES
 

@@ -12,7 +12,7 @@ import pytest
 
 import bn_tb
 from bn_tb.diagnosis import Options
-from tests.drawn_runs import Case, case
+from tests.builders.drawn_runs import Case, case
 
 CASES = 75
 """Runs of each kind."""

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bn_tb.events.experiment import by_experiment, experiment_of
-from bn_tb.run import Run
+from bn_tb.runs.experiment import by_experiment, experiment_of
+from bn_tb.runs.run import Run
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bn_tb.tags import Role, TagPatterns, parse_tag
+from bn_tb.runs.tags import Role, TagPatterns, parse_tag
 
 MEAN, VARIANCE = Role.MOVING_MEAN, Role.MOVING_VARIANCE
 

@@ -2,10 +2,9 @@
 
 import os
 
-import event_bytes as eb
-
-from bn_tb.events.follow import Follower
-from bn_tb.events.logdir import read_logdir
+from bn_tb.sources.follow import Follower
+from bn_tb.sources.logdir import read_logdir
+from tests.builders import event_bytes as eb
 
 
 def steps(first: int, last: int) -> bytes:

@@ -1,11 +1,11 @@
 """Several cores: the same runs in the same order."""
 
-import event_bytes as eb
 import numpy as np
 import pytest
 
-from bn_tb.events import logdir, processes
-from bn_tb.events.logdir import Progress, read_logdir
+from bn_tb.sources import logdir, processes
+from bn_tb.sources.logdir import Progress, read_logdir
+from tests.builders import event_bytes as eb
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import gzip
 import itertools
-import pathlib
 import shutil
 
 import numpy as np
@@ -10,8 +9,9 @@ import pytest
 
 from bn_tb.errors import BnTbError
 from bn_tb.training import data
+from tests.places import SHARED
 
-FULL = pathlib.Path(__file__).parents[2] / "shared/data/mnist"
+FULL = SHARED / "data/mnist"
 
 needs_full_mnist = pytest.mark.skipif(
     not FULL.is_dir(), reason="the full MNIST is not beside this project"

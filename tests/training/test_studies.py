@@ -3,7 +3,6 @@
 import csv
 import functools
 import os
-import pathlib
 import re
 import subprocess
 import sys
@@ -13,8 +12,9 @@ import pytest
 
 from bn_tb.errors import UsageError
 from bn_tb.training.study import cell, curves
+from tests.places import ROOT
 
-SCRIPTS = pathlib.Path(__file__).parents[1] / "scripts"
+SCRIPTS = ROOT / "scripts"
 PAGE = SCRIPTS.parent / "docs" / "studies.md"
 SETTINGS = {"seed": 1, "steps": 5}
 

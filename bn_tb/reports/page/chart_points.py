@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from bn_tb.series import HistogramSeries, IntArray
+from bn_tb.runs.series import HistogramSeries, IntArray
 
 Number = float | int | None
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from bn_tb.evidence.metrics import Metric
-from bn_tb.reports.page import thinning
-from bn_tb.rules._rule import Subject
+from bn_tb.reports.page import chart_points
+from bn_tb.rules.subject import Subject
 
 CHARTS = 2  # usually accuracy and loss
 CURVES = 2  # of training, and as many of evaluation; more cannot be told apart
@@ -47,11 +47,11 @@ def _both(metrics: list[Metric]) -> list[Metric]:
 
 def _curve(metric: Metric, points: int) -> dict[str, Any]:
     series = metric.series
-    kept = thinning.thin(series.values, series.values, points)
+    kept = chart_points.thin(series.values, series.values, points)
     return {
         "run": metric.run,
         "tag": metric.tag,
         "evaluates": metric.phase == "eval",
-        "steps": thinning.steps(series.steps[kept]),
-        "values": thinning.numbers(series.values[kept]),
+        "steps": chart_points.steps(series.steps[kept]),
+        "values": chart_points.numbers(series.values[kept]),
     }

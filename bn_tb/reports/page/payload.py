@@ -10,16 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from bn_tb import trajectory
 from bn_tb.diagnosis import LayerDiagnosis, RunDiagnosis
 from bn_tb.evidence.lag import TRUSTED, Lag
-from bn_tb.layers import BatchNormLayer
+from bn_tb.layers import BatchNormLayer, trajectory
 from bn_tb.reports import wording
-from bn_tb.reports.page import metric_charts, thinning, wiring
+from bn_tb.reports.page import chart_points, metric_charts, wiring
 from bn_tb.rules import ALL_RULES
-from bn_tb.rules._rule import Subject
-from bn_tb.series import FloatArray, HistogramSeries, IntArray
-from bn_tb.tags import STATISTICS, Role
+from bn_tb.rules.subject import Subject
+from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray
+from bn_tb.runs.tags import STATISTICS, Role
 
 Payload = dict[str, Any]
 
@@ -141,10 +140,10 @@ def _spark(series: HistogramSeries | None) -> Payload | None:
     if series is None or not series.steps.size:
         return None
     size = trajectory.rms(series)
-    kept = thinning.thin(size, size, SPARK_POINTS)
+    kept = chart_points.thin(size, size, SPARK_POINTS)
     return {
-        "steps": thinning.steps(series.steps[kept]),
-        "values": thinning.numbers(size[kept]),
+        "steps": chart_points.steps(series.steps[kept]),
+        "values": chart_points.numbers(size[kept]),
     }
 
 
@@ -164,15 +163,15 @@ def _statistic(
     }
     if series is None or not series.steps.size:
         return payload
-    kept = thinning.outline(series, points)
+    kept = chart_points.outline(series, points)
     bands = series.bands[kept].astype(np.float64)
     bands[:, 0], bands[:, -1] = series.minimum[kept], series.maximum[kept]  # exact, not float32
     broken = trajectory.non_finite(series)
     initial = layer.initial(role, series)
     return payload | {
         "initial": initial,
-        "steps": thinning.steps(series.steps[kept]),
-        "bands": [thinning.numbers(column) for column in bands.T],
+        "steps": chart_points.steps(series.steps[kept]),
+        "bands": [chart_points.numbers(column) for column in bands.T],
         "points": int(series.steps.size),
         "thinned": series.thinned,
         "non_finite_from": int(series.steps[np.argmax(broken)]) if broken.any() else None,
@@ -197,10 +196,10 @@ def _predicted(
     target = (series.bands[-1, ONE_SIGMA].astype(float) - weight * initial) / (1 - weight)
     low, high = (left * initial + (1 - left) * end for end in target)
     return {
-        "steps": thinning.steps(_even_steps(judged)),
-        "low": thinning.numbers(low),
-        "high": thinning.numbers(high),
-        "target": thinning.numbers(target),
+        "steps": chart_points.steps(_even_steps(judged)),
+        "low": chart_points.numbers(low),
+        "high": chart_points.numbers(high),
+        "target": chart_points.numbers(target),
     }
 
 
@@ -209,8 +208,8 @@ def _share(judged: LayerDiagnosis, left: FloatArray | None) -> Payload | None:
     if left is None:
         return None
     return {
-        "steps": thinning.steps(_even_steps(judged)),
-        "predicted": thinning.numbers(left),
+        "steps": chart_points.steps(_even_steps(judged)),
+        "predicted": chart_points.numbers(left),
         "stuck": _stuck(judged),
         "limit": TRUSTED,
         "momentum": judged.momentum,

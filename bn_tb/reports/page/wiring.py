@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from bn_tb.graph.evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
-from bn_tb.tags import STATISTICS, Role
+from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
+from bn_tb.runs.tags import STATISTICS, Role
 
 CAPTIONS = {
     "train": "Every training step runs the update ops, because an op that trains needs them.",

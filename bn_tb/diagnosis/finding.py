@@ -1,0 +1,86 @@
+"""What a diagnosis is: findings, and one verdict per layer and run."""
+
+import dataclasses
+
+from bn_tb.rules.subject import Subject
+from bn_tb.rules.verdict import Confidence, Severity, Verdict
+
+VERDICTS = tuple(verdict.label for verdict in Verdict)
+"""Verdicts of a run or a layer, worst first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """A fault of one run as reports show it (design: one entry of `findings` in the JSON report).
+
+    Attributes:
+      code: Rule code.
+      name: Rule name.
+      severity: How much it matters.
+      confidence: How well it is proved.
+      layers: Names of the layers concerned.
+      step: The step it speaks of, or None.
+      message: The cause, then the numbers.
+      evidence: Lines of proof.
+      fix: What to change.
+      causes: Codes of the causes that were folded into this finding.
+      fingerprint: 16 hex digits, equal for the same fault of the same run and layers in later logs.
+    """
+
+    code: str
+    name: str
+    severity: Severity
+    confidence: Confidence
+    layers: tuple[str, ...]
+    step: int | None
+    message: str
+    evidence: tuple[str, ...]
+    fix: str
+    causes: tuple[str, ...] = ()
+    fingerprint: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerDiagnosis:
+    """The verdict on one layer.
+
+    Attributes:
+      layer: Layer name.
+      verdict: A label of `Verdict`.
+      points: Number of points of the statistic with more points.
+      first_step: First step logged, or None.
+      last_step: Last step logged, or None.
+      last_change_step: Last step at which a statistic differed from the point before, or None.
+      momentum: Weight of the old value per update, or None.
+      momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
+      initial_weight: Share of the initial value that is left at the last step in [0, 1], or None.
+      trusted_from: First step whose initial weight is at most 5 %, or None.
+    """
+
+    layer: str
+    verdict: str
+    points: int
+    first_step: int | None
+    last_step: int | None
+    last_change_step: int | None
+    momentum: float | None
+    momentum_source: str | None
+    initial_weight: float | None
+    trusted_from: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class RunDiagnosis:
+    """The verdict on one run; `subject` holds the series and the graph for charts.
+
+    Attributes:
+      subject: What was judged.
+      verdict: A label of `Verdict`.
+      layers: One entry per layer of `subject.layers`, in the same order.
+      findings: Errors first, then by code.
+    """
+
+    subject: Subject
+    verdict: str
+    layers: tuple[LayerDiagnosis, ...] = ()
+    findings: tuple[Finding, ...] = ()

@@ -1,0 +1,94 @@
+"""What a rule is given, and what it gives."""
+
+import dataclasses
+from collections.abc import Iterable
+
+from bn_tb.evidence.activity import Activity
+from bn_tb.evidence.clock import Clock
+from bn_tb.evidence.lag import Lag
+from bn_tb.evidence.metrics import Metric
+from bn_tb.graph.graph_evidence import GraphEvidence
+from bn_tb.layers import BatchNormLayer
+from bn_tb.rules.verdict import Confidence, Severity
+from bn_tb.runs.run import Run
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """One fault that a rule found; `diagnose` turns it into a Finding.
+
+    Attributes:
+      message: The cause in words a newcomer understands, then the numbers.
+      proof: Lines of evidence: tags, steps, values, op names.
+      fix: What to change, with code for the framework found.
+      layers: Names of the layers that share the fault.
+      step: The step it speaks of, or None.
+      severity: Overrides the rule's severity.
+      confidence: How well it is proved.
+      causes: Codes of other findings that it names as its cause.
+    """
+
+    message: str
+    proof: tuple[str, ...]
+    fix: str
+    layers: tuple[str, ...] = ()
+    step: int | None = None
+    severity: Severity | None = None
+    confidence: Confidence = Confidence.CONFIRMED
+    causes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What the rules before found, in their order.
+
+    Attributes:
+      entries: Codes of rules, each with one piece of evidence.
+    """
+
+    entries: tuple[tuple[str, Evidence], ...] = ()
+
+    def of(self, code: str) -> tuple[Evidence, ...]:
+        """Returns what one rule found."""
+        return tuple(evidence for found, evidence in self.entries if found == code)
+
+    def plus(self, code: str, evidence: Iterable[Evidence]) -> "Found":
+        """Returns this together with what one more rule found."""
+        return Found((*self.entries, *((code, piece) for piece in evidence)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """What rules judge: one run, its layers, its graph, and the related runs of its experiment.
+
+    Attributes:
+      run: The run.
+      layers: Its batch-norm layers.
+      graph: What its graphs prove, or None without a readable graph.
+      related: The other runs of the same experiment (train/, validation/, rank0/ ...).
+      clock: Updates of the statistics per logged step.
+      lags: What is left of the initial values, one entry per layer.
+      activity: What proves that the run trained.
+      metrics: The metrics of the run.
+      found: What the rules before found; only rules about consequences read it.
+    """
+
+    run: Run
+    layers: tuple[BatchNormLayer, ...] = ()
+    graph: GraphEvidence | None = None
+    related: tuple["Subject", ...] = ()
+    clock: Clock = dataclasses.field(default_factory=Clock)
+    lags: tuple[Lag, ...] = ()
+    activity: Activity = dataclasses.field(default_factory=Activity)
+    metrics: tuple[Metric, ...] = ()
+    found: Found = Found()
+
+    @property
+    def updates_per_step(self) -> float | None:
+        """Updates of the statistics per logged step, or None if unknown."""
+        return self.clock.updates_per_step
+
+    @property
+    def experiment(self) -> tuple["Subject", ...]:
+        """The run and its related runs."""
+        return (self, *self.related)

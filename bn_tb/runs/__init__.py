@@ -1,0 +1,1 @@
+"""The values that everything speaks of: runs, series, names of tags."""

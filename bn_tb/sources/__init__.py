@@ -1,0 +1,1 @@
+"""Which runs a place holds, read and followed."""
