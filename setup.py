@@ -47,7 +47,6 @@ setuptools.setup(
     install_requires=[
         "absl-py>=2.1",  # flags
         "google-crc32c>=1.6",  # CRC-32C in C; 1.6 is the first with wheels for Python 3.13
-        "lazy_loader>=0.4",  # public names are listed once, imported at first use; 20 kB, no more
         "markdown-it-py>=3.0",  # manual pages in HTML; rich brings it along
         "numpy>=1.26",  # first with wheels for Python 3.12
         "protobuf>=5.26",  # upb, the C parser, with the message_factory API in use

@@ -29,7 +29,7 @@ def picture(
     """Writes a picture of a run's page, or of the page of its first layer."""
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.goto("about:blank")
-    page.goto(f"{address}#bn_tb&p.bn_tb.runs.run={urllib.parse.quote(run, safe='')}")
+    page.goto(f"{address}#bn_tb&p.bn_tb.run={urllib.parse.quote(run, safe='')}")
     tab = page.frame_locator("iframe")
     sync_api.expect(tab.locator(".list-status")).to_have_text(re.compile(r"^\d+ runs$"))
     if layer:

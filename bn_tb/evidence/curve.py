@@ -19,12 +19,12 @@ itself: its logarithm is proportional to t from the first to the last point. An 
 caught up with its data bends.
 
 The share is estimated if some layer is clear or has a straight floor, and no clear layer says that
-nothing is left. Calibrated on synthetic averages (tests/evidence/test_curve.py): 1 to 4 layers of
-4 to 90 channels, batch variances from 0.06 to 10 with a spread of a factor e between channels,
-batch noise of 0.3 to 20 %, 30 to 500 updates logged 5 to 100 times, batch statistics that stay,
-relax, grow or walk randomly by factors of 1.03 to e**3. Of 1666 runs below 2 % share none was estimated above
-10 %. Of 834 runs above 12 % share 88 % were found, 94 % where the drift was below a factor of 2;
-half of the estimates were within 0.02 of the truth, nine of ten within 0.06. Everything else is
+nothing is left. Calibrated on synthetic averages (tests/evidence/test_curve.py): 1 to 4 layers of 4
+to 90 channels, batch variances from 0.06 to 10 with a spread of a factor e between channels, batch
+noise of 0.3 to 20 %, 30 to 500 updates logged 5 to 100 times, batch statistics that stay, relax,
+grow or walk randomly by factors of 1.03 to e**3. Of 1666 runs below 2 % share none was estimated
+above 10 %. Of 834 runs above 12 % share 88 % were found, 94 % where the drift was below a factor of
+2; half of the estimates were within 0.02 of the truth, nine of ten within 0.06. Everything else is
 unknown.
 """
 

@@ -8,7 +8,7 @@ import numpy as np
 from bn_tb.diagnosis import VERDICTS, Options, diagnose
 from bn_tb.diagnosis.folding import fold
 from bn_tb.evidence.clock import clock_of
-from bn_tb.rules.subject import Evidence
+from bn_tb.rules.subject import Evidence, Found
 from bn_tb.rules.verdict import Confidence, Severity
 from bn_tb.runs.run import FileReport
 from tests.builders.synthetic import (
@@ -73,27 +73,25 @@ def test_every_layer_diagnosis_stands_beside_its_layer():
 
 
 def test_a_cause_is_told_inside_its_consequence_with_its_proof_and_its_fix():
-    found = {
-        "BN101": (Evidence("stale", ("constant",), "general", ("a", "b")),),
-        "BN401": (
-            Evidence("unwired", ("needed by nothing",), "wire it", ("a", "b", "unlogged")),
-            Evidence("moves", (), "wire it", ("c",), severity=Severity.INFO),
-        ),
-    }
-    stale, rest, info = fold(found)
+    stale, rest, info = fold(
+        Found(
+            (
+                ("BN101", Evidence("stale", ("constant",), "general", ("a", "b"))),
+                ("BN401", Evidence("unwired", ("needed by nothing",), "wire it", ("a", "b", "no"))),
+                ("BN401", Evidence("moves", (), "wire it", ("c",), severity=Severity.INFO)),
+            )
+        )
+    )
     assert (stale.code, stale.causes) == ("BN101", ("BN401",))
     assert stale.evidence.proof == ("constant", "needed by nothing")
     assert stale.evidence.fix == "wire it"
-    assert rest.evidence.layers == ("unlogged",)
+    assert rest.evidence.layers == ("no",)
     assert info.evidence.layers == ("c",)
 
 
 def test_a_copy_is_told_by_its_own_code_alone():
-    found = {
-        "BN101": (Evidence("stale", (), "", ("ema.bn",)),),
-        "BN107": (Evidence("copy", (), "", ("ema.bn",)),),
-    }
-    assert [one.code for one in fold(found)] == ["BN107"]
+    stale, copy = Evidence("stale", (), "", ("ema.bn",)), Evidence("copy", (), "", ("ema.bn",))
+    assert [one.code for one in fold(Found((("BN101", stale), ("BN107", copy))))] == ["BN107"]
 
 
 def test_a_gap_is_explained_once_an_experiment_beside_its_cause_and_names_it():

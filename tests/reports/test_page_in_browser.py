@@ -120,13 +120,13 @@ def test_from_the_list_to_a_run_to_a_layer_to_its_charts_and_back(page, tensorbo
 
 
 def test_a_link_to_a_layer_opens_it(page, tensorboard):
-    tab = open_tab(page, tensorboard, "&p.bn_tb.runs.run=healthy&p.bn_tb.layer=bn2")
+    tab = open_tab(page, tensorboard, "&p.bn_tb.run=healthy&p.bn_tb.layer=bn2")
     playwright.expect(tab.locator("h2")).to_have_text("bn2")
     playwright.expect(tab.locator(".title-line .badge")).to_have_text("healthy")
 
 
 def test_a_link_to_a_run_that_is_gone_says_so(page, tensorboard):
-    tab = open_tab(page, tensorboard, "&p.bn_tb.runs.run=nobody")
+    tab = open_tab(page, tensorboard, "&p.bn_tb.run=nobody")
     playwright.expect(tab.locator(".state")).to_contain_text("there is no run 'nobody'")
 
 
@@ -141,7 +141,7 @@ def test_dark_mode_is_followed_while_the_page_is_open(page, tensorboard):
 
 
 def test_reload_shows_what_was_appended(page, tensorboard, logdir):
-    tab = open_tab(page, tensorboard, "&p.bn_tb.runs.run=stale")
+    tab = open_tab(page, tensorboard, "&p.bn_tb.run=stale")
     header = tab.locator(".page-header")
     playwright.expect(header).to_contain_text(f"to {written_logs.STEPS - 1}")
     (file,) = (logdir / "stale").iterdir()
@@ -169,7 +169,7 @@ def test_filters_and_keys_work_in_the_list_of_runs(page, tensorboard):
 
 
 def test_keys_read_a_chart_step_by_step(page, tensorboard):
-    tab = open_tab(page, tensorboard, "&p.bn_tb.runs.run=healthy&p.bn_tb.layer=bn1")
+    tab = open_tab(page, tensorboard, "&p.bn_tb.run=healthy&p.bn_tb.layer=bn1")
     chart = tab.get_by_role("slider", name=re.compile("Moving variance"))
     chart.focus()
     page.keyboard.press("Home")
@@ -179,7 +179,7 @@ def test_keys_read_a_chart_step_by_step(page, tensorboard):
 
 
 def test_the_links_lead_to_the_tag_in_other_tabs(page, tensorboard):
-    tab = open_tab(page, tensorboard, "&p.bn_tb.runs.run=stale&p.bn_tb.layer=bn1")
+    tab = open_tab(page, tensorboard, "&p.bn_tb.run=stale&p.bn_tb.layer=bn1")
     tab.get_by_role("link", name="Histograms").click()
     playwright.expect(page.locator("tf-histogram-dashboard")).to_be_visible()
     assert page.evaluate("location.hash").startswith("#histograms&tagFilter=bn1")
@@ -188,7 +188,7 @@ def test_the_links_lead_to_the_tag_in_other_tabs(page, tensorboard):
 
 
 def test_the_report_of_a_run_is_downloaded(page, tensorboard):
-    tab = open_tab(page, tensorboard, "&p.bn_tb.runs.run=stale")
+    tab = open_tab(page, tensorboard, "&p.bn_tb.run=stale")
     with page.expect_download() as download:
         tab.get_by_role("link", name="JSON").click()
     (run,) = json.loads(download.value.path().read_text())["runs"]
