@@ -39,6 +39,9 @@ def judge(logdirs: list[str], settings: Settings, update_baseline: bool = False)
 def _note(report: Report) -> None:
     for problem in report.problems:
         terminal.note(problem)
+    for run in report.runs:
+        if run.problem:
+            terminal.note(f"run {run.subject.run.name}: {run.problem}")
     for entry in report.unused_suppressions:
         terminal.note(
             f"unused suppression: {entry.code} layer {entry.layer!r} run {entry.run!r} "

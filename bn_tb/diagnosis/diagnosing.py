@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bn_tb.diagnosis.finding import Finding, RunDiagnosis
 from bn_tb.diagnosis.folding import Folded, fold
 from bn_tb.diagnosis.options import Options
 from bn_tb.diagnosis.verdicts import layer_diagnoses, run_verdict
+from bn_tb.errors import fault_in_words
 from bn_tb.evidence import metrics
 from bn_tb.evidence.activity import activity_of
 from bn_tb.evidence.clock import clock_of
@@ -19,6 +20,7 @@ from bn_tb.layers import find_layers
 from bn_tb.rules import ALL_RULES, RULES
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Subject
+from bn_tb.rules.verdict import Verdict
 from bn_tb.runs.experiment import by_experiment
 from bn_tb.runs.run import Run
 
@@ -36,12 +38,27 @@ def diagnose(runs: Iterable[Run], options: Options = Options()) -> tuple[RunDiag
     # Hostile numbers overflow; rules compare, and no comparison with NaN or infinity is a finding.
     with np.errstate(all="ignore"):
         for experiment in by_experiment(runs):
-            rules = ALL_RULES
-            for subject in subjects_of(experiment, options):
-                diagnosis = _diagnosis(subject, options, rules)
-                rules = tuple(rule for rule in rules if not _told(rule, diagnosis))
-                diagnoses.append(diagnosis)
+            diagnoses += _judged(experiment, options)
     return tuple(diagnoses)
+
+
+def _judged(experiment: tuple[Run, ...], options: Options) -> list[RunDiagnosis]:
+    """Returns the diagnoses of one experiment; a fault of ours costs the run that it is in."""
+    try:
+        return list(_diagnoses(experiment, options))
+    except Exception as error:
+        if len(experiment) > 1:
+            return [one for run in experiment for one in _judged((run,), options)]
+        verdict = Verdict.UNREADABLE.label
+        return [RunDiagnosis(Subject(experiment[0]), verdict, problem=fault_in_words(error))]
+
+
+def _diagnoses(experiment: tuple[Run, ...], options: Options) -> Iterator[RunDiagnosis]:
+    rules = ALL_RULES
+    for subject in subjects_of(experiment, options):
+        diagnosis = _diagnosis(subject, options, rules)
+        rules = tuple(rule for rule in rules if not _told(rule, diagnosis))
+        yield diagnosis
 
 
 def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tuple[Subject, ...]:

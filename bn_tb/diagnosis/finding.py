@@ -78,9 +78,11 @@ class RunDiagnosis:
       verdict: A label of `Verdict`.
       layers: One entry per layer of `subject.layers`, in the same order.
       findings: Errors first, then by code.
+      problem: Why bn_tb could not judge the run although it was read, or an empty string.
     """
 
     subject: Subject
     verdict: str
     layers: tuple[LayerDiagnosis, ...] = ()
     findings: tuple[Finding, ...] = ()
+    problem: str = ""

@@ -7,7 +7,7 @@ import numpy as np
 
 from bn_tb.events import histogram, tensor, wire
 from bn_tb.events.fields import BoolArray, Buffer, Fields, find_fields, find_repeated
-from bn_tb.events.tag_table import GRAPH, GRAPH_PLUGINS, HISTOGRAM, SCALAR, TagTable
+from bn_tb.events.tag_table import GRAPH, GRAPH_KINDS, HISTOGRAM, SCALAR, TagTable, route_of_plugin
 from bn_tb.events.tf_record import HEADER_BYTES, Problem, Window
 from bn_tb.runs.run import GraphSource
 from bn_tb.runs.series import FloatArray, IntArray
@@ -51,6 +51,7 @@ class Batch:
       histograms: Decoded histograms, by which values they are (`Rows.index`); in groups.
       graphs: By event.
       bad: Reason by event; nothing else of such an event counts.
+      lost: Reason by event of a value that could not be decoded; the rest of the event counts.
     """
 
     steps: IntArray
@@ -63,6 +64,7 @@ class Batch:
     histograms: list[histogram.Rows] = dataclasses.field(default_factory=list)
     graphs: list[tuple[int, GraphSource]] = dataclasses.field(default_factory=list)
     bad: dict[int, str] = dataclasses.field(default_factory=dict)
+    lost: dict[int, str] = dataclasses.field(default_factory=dict)
 
     def part(self, first: int, last: int) -> "Batch":
         """Returns what the events in `[first, last)` held, if none of the batch is bad."""
@@ -92,16 +94,24 @@ class Batch:
         )
 
     def problem(self, window: Window) -> Problem | None:
-        """Returns the first event that could not be decoded, or None."""
-        if not self.bad:
+        """Returns the first event that could not be decoded as a whole, or None."""
+        faults = {one: f"{reason}; value left out" for one, reason in self.lost.items()}
+        faults |= {one: f"{reason}; record left out" for one, reason in self.bad.items()}
+        if not faults:
             return None
-        first = min(self.bad)
+        first = min(faults)
         offset = window.offset + int(window.starts[first]) - HEADER_BYTES
-        return Problem("corrupt", offset, f"{self.bad[first]}; record left out")
+        return Problem("corrupt", offset, faults[first])
 
 
-def decode(window: Window, table: TagTable) -> Batch:
-    """Decodes the events of a window; new tags are added to the table."""
+def decode(window: Window, table: TagTable, runs: IntArray | None = None) -> Batch:
+    """Decodes the events of a window; new tags are added to the table.
+
+    Args:
+      window: Whole, verified records.
+      table: The tags so far.
+      runs: Which run of the table each event belongs to, int64 `[E]`; the first one by default.
+    """
     buffer = window.buffer
     events = find_fields(buffer, window.starts, window.ends, _EVENT, _MAX_FIELDS)
     batch = Batch(
@@ -116,7 +126,8 @@ def decode(window: Window, table: TagTable) -> Batch:
     summaries = find_repeated(buffer, at, at + size, _VALUE, _MAX_VALUES)
     batch.bad.update(dict.fromkeys(event[summaries.bad].tolist(), "malformed summary"))
     summary, at, size = summaries.each(_VALUE)
-    _Values(buffer, table, batch, event[summary], at, at + size).decode()
+    runs = np.zeros(len(window.starts), np.int64) if runs is None else runs
+    _Values(buffer, table, batch, runs, event[summary], at, at + size).decode()
     return batch
 
 
@@ -128,6 +139,7 @@ class _Values:
         buffer: Buffer,
         table: TagTable,
         batch: Batch,
+        runs: IntArray,
         event: IntArray,
         start: IntArray,
         end: IntArray,
@@ -137,23 +149,45 @@ class _Values:
         self._found = find_fields(buffer, start, end, keys, _MAX_FIELDS)
         bad = event[self._found.bad].tolist()
         batch.bad.update(dict.fromkeys(bad, "malformed summary value"))
-        self._tag = table.identify(buffer, *self._found.last(_TAG), *self._found.last(_METADATA))
+        self._tag = table.identify(buffer, *self._found.last(_TAG))
+        self._runs = runs[event]
         batch.events, batch.tags = self._event, self._tag
 
     def decode(self) -> None:
         simple = self._found.last(_SIMPLE)[0]
-        which = np.flatnonzero(simple >= 0)
-        self._add_scalars(which, self._buffer.floats(simple[which]))
-        at, size = self._found.last(_HISTO)
-        self._add_histograms(np.flatnonzero(at >= 0), at, size, histogram.from_protos)
+        histo, histo_size = self._found.last(_HISTO)
         at, size = self._found.last(_TENSOR)
-        which = np.flatnonzero(at >= 0)
-        route = self._table.route(self._tag[which])
-        self._add_histograms(which[route == HISTOGRAM], at, size, histogram.from_tensors)
-        scalar = which[route == SCALAR]
-        self._add_scalars(scalar, self._tensor_scalars(scalar, at, size))
-        for one in which[route == GRAPH].tolist():
-            self._add_graph(one, self._buffer.data[at[one] : at[one] + size[one]])
+        # Of a oneof that is set twice, the last counts.
+        # https://protobuf.dev/programming-guides/encoding/#last-one-wins
+        last = np.maximum(np.maximum(simple, histo), at)
+        which = np.flatnonzero((simple >= 0) & (simple == last))
+        self._add_scalars(which, self._buffer.floats(simple[which]))
+        which = np.flatnonzero((histo >= 0) & (histo == last))
+        self._add_histograms(which, histo, histo_size, histogram.from_protos)
+        which = np.flatnonzero((at >= 0) & (at == last))
+        if not len(which):
+            return
+        routes = self._routes(simple == last, histo == last)[which]
+        self._add_histograms(which[routes == HISTOGRAM], at, size, histogram.from_tensors)
+        scalar = which[routes == SCALAR]
+        self._add_scalars(*self._tensor_scalars(scalar, at, size))
+        for one, route in zip(which.tolist(), routes.tolist(), strict=True):
+            if route >= GRAPH:
+                data = self._buffer.data[at[one] : at[one] + size[one]]
+                self._add_graph(one, GRAPH_KINDS[route - GRAPH], data)
+
+    def _routes(self, simple: BoolArray, histo: BoolArray) -> IntArray:
+        """Returns what the tensors of each value's tag are, by the first value that says it."""
+        metadata, metadata_size = self._found.last(_METADATA)
+
+        def says(one: int) -> int:
+            if simple[one] or histo[one]:
+                return SCALAR if simple[one] else HISTOGRAM
+            about = self._buffer.data[metadata[one] : metadata[one] + metadata_size[one]]
+            return route_of_plugin(about)
+
+        said = np.flatnonzero((metadata >= 0) | simple | histo)
+        return self._table.routes(self._runs, self._tag, said, says)
 
     def _add_scalars(self, which: IntArray, values: FloatArray) -> None:
         if not len(which):
@@ -185,10 +219,12 @@ class _Values:
             for rows in decoder(self._buffer, at[some], at[some] + size[some], banded, bad):
                 self._batch.histograms.append(dataclasses.replace(rows, index=some[rows.index]))
             for one, reason in bad.items():
-                self._batch.bad[int(self._event[some[one]])] = reason
+                self._batch.lost[int(self._event[some[one]])] = reason
 
-    def _tensor_scalars(self, which: IntArray, at: IntArray, size: IntArray) -> FloatArray:
-        """Returns the value of each tensor, float64 `[N]`."""
+    def _tensor_scalars(
+        self, which: IntArray, at: IntArray, size: IntArray
+    ) -> tuple[IntArray, FloatArray]:
+        """Returns the values whose tensors hold one number, and these, float64 `[N]`."""
         at, end = at[which], at[which] + size[which]
         keys = (_DTYPE, _CONTENT, _FLOATS, _FLOAT)
         found = find_fields(self._buffer, at, end, keys, _MAX_FIELDS)
@@ -198,7 +234,7 @@ class _Values:
             content, content_bytes = found.last(key)
             usable = single & (content >= 0) & ((content_bytes == 4) | (key == _FLOAT))
             where = np.where(usable, content, where)
-        values = self._buffer.floats(where)
+        values, fine = self._buffer.floats(where), np.ones(len(which), bool)
         for one in np.flatnonzero(where < 0).tolist():
             try:
                 flat = tensor.decode(self._buffer.data[at[one] : end[one]]).reshape(-1)
@@ -206,18 +242,18 @@ class _Values:
                     raise wire.DecodeError(f"scalar tensor of {flat.size} elements")
                 values[one] = flat[0]
             except wire.DecodeError as error:
-                self._batch.bad[int(self._event[which[one]])] = str(error)
-        return values
+                fine[one] = False
+                self._batch.lost[int(self._event[which[one]])] = str(error)
+        return which[fine], values[fine]
 
-    def _add_graph(self, value: int, message: bytes) -> None:
-        event, tag = int(self._event[value]), int(self._tag[value])
-        kind, name = GRAPH_PLUGINS[self._table.tags[tag].plugin], self._table.tags[tag].name
+    def _add_graph(self, value: int, kind: str, message: bytes) -> None:
+        event, name = int(self._event[value]), self._table.tags[int(self._tag[value])].name
         step = int(self._batch.steps[event])
         try:
             for data in tensor.decode_strings(message):
                 self._batch.graphs.append((event, GraphSource(kind, name, step, data)))
         except wire.DecodeError as error:
-            self._batch.bad[event] = str(error)
+            self._batch.lost[event] = str(error)
 
 
 def _find_graphs(buffer: Buffer, events: Fields, batch: Batch) -> None:

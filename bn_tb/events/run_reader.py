@@ -94,10 +94,10 @@ class RunReader:
                 before = file.offset
         return tuple(self._files[path].report() for path in paths)
 
-    def take_whole(self, file: EventFile, batch: Batch, table: TagTable) -> None:
-        """Takes the first file of the run, decoded with another table of tags."""
+    def take_whole(self, file: EventFile, batch: Batch, table: TagTable, run: int) -> None:
+        """Takes the first file of the run, decoded as one run of another table of tags."""
         self._files[file.path] = file
-        batch.tags = self._table.adopt(table, batch.tags)
+        batch.tags = self._table.adopt(table, run, batch.tags)
         self._add(file, batch, fresh=True)
 
     def _take(self, file: EventFile, window: Window) -> None:

@@ -1,4 +1,9 @@
-"""The tags of one run: bytes in event files to small numbers, each distinct tag parsed once."""
+"""The tags of runs: bytes in event files to small numbers, each distinct tag parsed once.
+
+What the tensors of a tag are (its route) is a matter of each run, whoever else has the same tag:
+the first value of the run that says it decides, by its metadata or by its kind, as in TensorBoard
+(tensorboard/data_compat.py, migrate_value).
+"""
 
 import dataclasses
 import functools
@@ -12,24 +17,27 @@ from bn_tb.events.fields import BoolArray, Buffer, UIntArray
 from bn_tb.runs import tags
 from bn_tb.runs.series import IntArray
 
-SKIP, SCALAR, HISTOGRAM, GRAPH = range(4)
-"""What the tensors of a tag are, by the plugin that its first value names."""
+UNKNOWN, SKIP, SCALAR, HISTOGRAM, GRAPH = range(-1, 4)
+"""What the tensors of a tag are; graphs of several kinds count up from GRAPH."""
 
-GRAPH_PLUGINS = {
-    "graph_run_metadata": "tagged_run_metadata",
-    "graph_run_metadata_graph": "run_metadata",
-    "graph_keras_model": "keras_model",
+GRAPH_KINDS = ("tagged_run_metadata", "run_metadata", "keras_model")
+"""Kinds of GraphSource, from the route GRAPH on."""
+
+_ROUTES = {
+    "scalars": SCALAR,
+    "histograms": HISTOGRAM,
+    "graph_run_metadata": GRAPH,
+    "graph_run_metadata_graph": GRAPH + 1,
+    "graph_keras_model": GRAPH + 2,
 }
-"""Plugin to kind of GraphSource; tensorboard/plugins/graph/metadata.py."""
-
-_ROUTES = {"scalars": SCALAR, "histograms": HISTOGRAM} | dict.fromkeys(GRAPH_PLUGINS, GRAPH)
+"""Routes by plugin; those of graphs from tensorboard/plugins/graph/metadata.py."""
 
 _PLUGIN_DATA, _PLUGIN_NAME = 1, 1  # fields of SummaryMetadata and of its PluginData
 _HASHED_BYTES = 256  # longer tags are hashed by Python
 _BLOCK = 64  # bytes, as many as the padding of a Buffer
 _SALTS = np.frombuffer(os.urandom(18 * 8), np.uint64) | np.uint64(1)  # nobody knows how to collide
 _HALF = np.uint64(32)
-_REMEMBERED = 1 << 14  # tags, and bytes of the metadata of one
+_REMEMBERED = 1 << 14  # tags
 _BITS = np.clip(np.arange(_BLOCK + 1)[:, None] * 8 - np.arange(0, 8 * _BLOCK, 64), 0, 64)
 _MASKS = np.array([[(1 << bits) - 1 for bits in row] for row in _BITS.tolist()], np.uint64)
 """What to keep of each word of a block, by how many bytes are left, `[65, 8]`."""
@@ -37,50 +45,38 @@ _MASKS = np.array([[(1 << bits) - 1 for bits in row] for row in _BITS.tolist()],
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
-    """A tag as its first value introduces it.
+    """A tag as its name tells.
 
     Attributes:
       name: The tag as text; invalid UTF-8 as backslash escapes.
-      plugin: The plugin that the metadata name, or an empty string.
-      route: SKIP, SCALAR, HISTOGRAM or GRAPH: what its tensors are.
       wanted: Whether it stands for a statistic or a weight.
       statistic: Whether it stands for a moving statistic.
     """
 
     name: str
-    plugin: str
-    route: int
     wanted: bool
     statistic: bool
 
 
 class TagTable:
-    """The tags of a run in the order in which they were first met."""
+    """The tags of one or several runs in the order in which they were first met."""
 
-    def __init__(self, patterns: tags.TagPatterns) -> None:
+    def __init__(self, patterns: tags.TagPatterns, runs: int = 1) -> None:
         self.tags: list[Tag] = []
         self._understood = _Understood.of(patterns)
         self._hashed: list[int] = []
         self._hashes = np.zeros(0, np.uint64)  # sorted
         self._ids = np.zeros(0, np.int64)  # of the sorted hashes
-        self._traits = np.zeros((0, 3), np.int64)  # route, wanted, statistic
+        self._traits = np.zeros((0, 2), np.int64)  # wanted, statistic
+        self._routes = np.full((runs, 0), UNKNOWN, np.int64)
 
-    def identify(
-        self,
-        buffer: Buffer,
-        at: IntArray,
-        size: IntArray,
-        metadata: IntArray,
-        metadata_size: IntArray,
-    ) -> IntArray:
+    def identify(self, buffer: Buffer, at: IntArray, size: IntArray) -> IntArray:
         """Returns the number of each tag, int64 `[N]`, after adding those that are new.
 
         Args:
-          buffer: Holds tags and metadata.
+          buffer: Holds the tags.
           at: Where each tag is, int64 `[N]`; size 0 for an empty one.
           size: Bytes of each tag, int64 `[N]`.
-          metadata: Where the SummaryMetadata beside each tag is, int64 `[N]`.
-          metadata_size: Its bytes, 0 without metadata, int64 `[N]`.
         """
         hashes = _hash(buffer, at, size)
         place = np.searchsorted(self._hashes, hashes)
@@ -89,26 +85,22 @@ class TagTable:
         fresh = np.flatnonzero(~known)
         if len(fresh):
             first = fresh[np.sort(np.unique(hashes[fresh], return_index=True)[1])]
-            starts, abouts = at[first].tolist(), metadata[first].tolist()
-            ends, about_ends = (
-                (at + size)[first].tolist(),
-                (metadata + metadata_size)[first].tolist(),
-            )
-            for a, b, c, d in zip(starts, ends, abouts, about_ends, strict=True):
-                self.tags.append(self._understood.tag(buffer.data[a:b], buffer.data[c:d]))
+            for start, end in zip(at[first].tolist(), (at + size)[first].tolist(), strict=True):
+                self.tags.append(self._understood.tag(buffer.data[start:end]))
             self._hashed += hashes[first].tolist()
             self._index()
             place = np.searchsorted(self._hashes, hashes)
         ids: IntArray = self._ids[place]
         return ids
 
-    def adopt(self, other: "TagTable", ids: IntArray) -> IntArray:
-        """Returns this table's numbers for those of another one; this one has to be empty."""
+    def adopt(self, other: "TagTable", run: int, ids: IntArray) -> IntArray:
+        """Returns this table's numbers for those of one run of another; this one must be empty."""
         known, first = np.unique(ids, return_index=True)
         met = known[np.argsort(first)].tolist()
         self.tags = [other.tags[one] for one in met]
         self._hashed = [other._hashed[one] for one in met]
         self._index()
+        self._routes = other._routes[run : run + 1, met]
         numbers = np.zeros(len(other.tags), np.int64)
         numbers[met] = np.arange(len(met))
         return numbers[ids]
@@ -117,22 +109,35 @@ class TagTable:
         hashes = np.array(self._hashed, np.uint64)
         self._ids = np.argsort(hashes)
         self._hashes = hashes[self._ids]
-        traits = [(tag.route, tag.wanted, tag.statistic) for tag in self.tags]
-        self._traits = np.array(traits, np.int64)
+        self._traits = np.array([(tag.wanted, tag.statistic) for tag in self.tags], np.int64)
+        missing = len(self.tags) - self._routes.shape[1]
+        self._routes = np.pad(self._routes, ((0, 0), (0, missing)), constant_values=UNKNOWN)
 
-    def route(self, ids: IntArray) -> IntArray:
-        """Returns SKIP, SCALAR, HISTOGRAM or GRAPH for tensors of these tags, int64 `[N]`."""
-        route: IntArray = self._traits[ids, 0]
-        return route
+    def routes(
+        self, runs: IntArray, ids: IntArray, said: IntArray, route_of: Callable[[int], int]
+    ) -> IntArray:
+        """Returns the route of some values, int64 `[N]`, after learning from those that say one.
+
+        Args:
+          runs: The run of each value, int64 `[N]`.
+          ids: Its tag, int64 `[N]`.
+          said: Values that say what their tag is, in the order written, int64 `[S]`.
+          route_of: Returns what such a value says.
+        """
+        said = said[self._routes[runs[said], ids[said]] == UNKNOWN]
+        for one in said[np.unique(runs[said] * len(self.tags) + ids[said], return_index=True)[1]]:
+            self._routes[runs[one], ids[one]] = route_of(int(one))
+        routes: IntArray = self._routes[runs, ids]
+        return routes
 
     def wanted(self, ids: IntArray) -> BoolArray:
         """Returns which tags stand for statistics or weights, bool `[N]`."""
-        wanted: BoolArray = self._traits[ids, 1] > 0
+        wanted: BoolArray = self._traits[ids, 0] > 0
         return wanted
 
     def statistic(self, ids: IntArray) -> BoolArray:
         """Returns which tags stand for moving statistics, bool `[N]`."""
-        statistic: BoolArray = self._traits[ids, 2] > 0
+        statistic: BoolArray = self._traits[ids, 1] > 0
         return statistic
 
 
@@ -141,7 +146,7 @@ class _Understood:
 
     def __init__(self, patterns: tags.TagPatterns) -> None:
         self._patterns = patterns
-        self._known: dict[tuple[bytes, bytes], Tag] = {}
+        self._known: dict[bytes, Tag] = {}
 
     @classmethod
     @functools.lru_cache(maxsize=4)
@@ -152,19 +157,18 @@ class _Understood:
     def __reduce__(self) -> tuple[Callable[..., "_Understood"], tuple[tags.TagPatterns]]:
         return _Understood.of, (self._patterns,)
 
-    def tag(self, name: bytes, metadata: bytes) -> Tag:
-        known = self._known.get((name, metadata))
+    def tag(self, name: bytes) -> Tag:
+        known = self._known.get(name)
         if known is None:
-            known = self._understand(name.decode("utf-8", "backslashreplace"), metadata)
-            if len(self._known) < _REMEMBERED and len(metadata) < _REMEMBERED:
-                self._known[name, metadata] = known
+            known = self._understand(name.decode("utf-8", "backslashreplace"))
+            if len(self._known) < _REMEMBERED:
+                self._known[name] = known
         return known
 
-    def _understand(self, name: str, metadata: bytes) -> Tag:
+    def _understand(self, name: str) -> Tag:
         parsed = tags.parse_tag(name, self._patterns)
-        plugin = _plugin(metadata)
         statistic = parsed is not None and parsed.role in tags.STATISTICS
-        return Tag(name, plugin, _ROUTES.get(plugin, SKIP), parsed is not None, statistic)
+        return Tag(name, parsed is not None, statistic)
 
 
 def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:
@@ -184,6 +188,11 @@ def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:
         rest = hash(buffer.data[at[one] : at[one] + size[one]])
         hashes[one] ^= np.uint64(rest & 0xFFFFFFFFFFFFFFFF)
     return hashes
+
+
+def route_of_plugin(metadata: bytes) -> int:
+    """Returns the route that a SummaryMetadata names by its plugin."""
+    return _ROUTES.get(_plugin(metadata), SKIP)
 
 
 def _plugin(metadata: bytes) -> str:

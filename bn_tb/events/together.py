@@ -35,15 +35,15 @@ def read_together(
       Whether the runs were read; if not, nothing has changed.
     """
     files = [EventFile(path) for path in paths]
-    table = TagTable(patterns)
+    table = TagTable(patterns, len(files))
     try:
         parts = list(_decoded(files, table))
     except OSError:
         return False
     if not parts:
         return False
-    for reader, file, part in zip(readers, files, parts, strict=True):
-        reader.take_whole(file, part, table)
+    for run, (reader, file, part) in enumerate(zip(readers, files, parts, strict=True)):
+        reader.take_whole(file, part, table, run)
     return True
 
 
@@ -56,8 +56,9 @@ def _decoded(files: Sequence[EventFile], table: TagTable) -> Iterator[Batch]:
     at = np.append(window.starts - HEADER_BYTES, window.next_offset)[bounds]
     if window.damage or window.stop or (at != ends).any():
         return
-    batch = decode(window, table)
-    if batch.bad or len(batch.scalars) + len(batch.histograms) > _MAX_GROUPS:
+    runs = np.repeat(np.arange(len(files)), np.diff(bounds, prepend=0))
+    batch = decode(window, table, runs)
+    if batch.bad or batch.lost or len(batch.scalars) + len(batch.histograms) > _MAX_GROUPS:
         return
     bounds = np.concatenate([[0], bounds])
     for file, (first, last) in zip(files, itertools.pairwise(bounds.tolist()), strict=True):

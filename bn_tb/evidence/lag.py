@@ -107,6 +107,8 @@ def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:
     if share.estimate is None:
         return lag
     last = float(began.variance.steps[-1]) - began.start
+    if last <= 0:  # steps beyond 2**53, where neighbours are one float
+        return lag
     decay = share.estimate ** (1 / last)
     needed = math.log(TRUSTED) / math.log(decay) if decay < 1 else math.inf
     return dataclasses.replace(

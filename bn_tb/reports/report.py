@@ -86,7 +86,8 @@ class Report:
     @property
     def exit_code(self) -> ExitCode:
         """The exit status of the command line; what could not be read comes first."""
-        if self.problems or all(run.verdict == "unreadable" for run in self.runs):
+        failed = any(run.problem for run in self.runs)
+        if self.problems or failed or all(run.verdict == "unreadable" for run in self.runs):
             return ExitCode.UNUSABLE
         if any(self.fails(run, finding) for run, finding in self.findings()):
             return ExitCode.FINDINGS

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bn_tb.errors import UsageError
+from bn_tb.errors import UsageError, fault_in_words
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.events.together import GROUP_BYTES, SMALL_BYTES, read_together
 from bn_tb.runs import tags
@@ -147,13 +147,31 @@ def _read_group(
 ) -> list[RunReader]:
     readers = [RunReader(run.name, run.logdir, patterns, points) for run, points in group]
     paths = [run.paths[0] for run, _ in group]
-    if len(group) > 1 and read_together(readers, paths, patterns):
+    if len(group) > 1 and _read_together(readers, paths, patterns):
         if progress is not None:
             progress(sum(run.size for run, _ in group))
     else:
         for reader, (run, _) in zip(readers, group, strict=True):
-            read_on(reader, run, progress)
+            _read_alone(reader, run, progress)
     return [reader.compact() for reader in readers]
+
+
+def _read_together(
+    readers: Sequence[RunReader], paths: Sequence[str], patterns: tags.TagPatterns
+) -> bool:
+    """Returns whether small runs could be read together; if not, each is read alone."""
+    try:
+        return read_together(readers, paths, patterns)
+    except Exception:  # of the run that is at fault, its own reading tells
+        return False
+
+
+def _read_alone(reader: RunReader, found: FoundRun, progress: Callable[[int], None] | None) -> None:
+    """Reads a run; a fault that nobody foresaw costs this run and no other."""
+    try:
+        read_on(reader, found, progress)
+    except Exception as error:
+        reader.refuse(found.paths[0], fault_in_words(error))
 
 
 def read_on(
@@ -226,33 +244,64 @@ def _single(path: str) -> FoundRun:
     return FoundRun(".", path, (path,), os.path.getsize(path))
 
 
+@dataclasses.dataclass
+class _Folder:
+    """What a folder holds: paths of event files, folders and links to folders, and what is wrong.
+
+    `problems` has paths that nobody can look at, each with the reason: a folder that may not be
+    listed, a link to itself.
+    """
+
+    files: list[str] = dataclasses.field(default_factory=list)
+    folders: list[str] = dataclasses.field(default_factory=list)
+    links: list[str] = dataclasses.field(default_factory=list)
+    problems: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
+def _look_into(path: str) -> _Folder:
+    folder = _Folder()
+    try:
+        with os.scandir(path) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        folder.problems.append((path, f"cannot list the folder: {error.strerror}"))
+        return folder
+    for entry in listed:
+        try:
+            is_folder = entry.is_dir()
+        except OSError as error:
+            folder.problems.append((entry.path, f"cannot be looked at: {error.strerror}"))
+            continue
+        if is_folder:
+            (folder.links if entry.is_symlink() else folder.folders).append(entry.path)
+        elif is_event_file(entry.name):
+            folder.files.append(entry.path)
+    return folder
+
+
 def _runs_below(logdir: str) -> Iterator[FoundRun]:
     """Walks a folder; one that several symbolic links lead to counts once, under its own name."""
     waiting, linked = [logdir], list[str]()
     seen = set[str]()
     while waiting or linked:
-        folder = waiting.pop() if waiting else linked.pop(0)
-        real = os.path.realpath(folder)
+        path = waiting.pop() if waiting else linked.pop(0)
+        real = os.path.realpath(path)
         if real in seen:
             continue
         seen.add(real)
-        run = os.path.relpath(folder, logdir).replace(os.sep, "/")
-        try:
-            with os.scandir(folder) as entries:
-                listed = sorted(entries, key=lambda entry: entry.name)
-        except OSError as error:
-            yield FoundRun(run, logdir, (folder,), 0, f"cannot list the folder: {error.strerror}")
-            continue
-        files = []
-        for entry in listed:
-            if not entry.is_dir():
-                files += [entry.path] if is_event_file(entry.name) else []
-            elif entry.is_symlink():
-                linked.append(entry.path)
-            else:
-                waiting.append(entry.path)
-        if files:
-            yield FoundRun(run, logdir, tuple(files), sum(map(_size, files)))
+        folder = _look_into(path)
+        waiting += folder.folders
+        linked += folder.links
+        for faulty, reason in folder.problems:
+            yield FoundRun(_name(faulty, logdir), logdir, (faulty,), 0, reason)
+        if folder.files:
+            size = sum(map(_size, folder.files))
+            yield FoundRun(_name(path, logdir), logdir, tuple(folder.files), size)
+
+
+def _name(path: str, logdir: str) -> str:
+    """Returns how TensorBoard calls the run in a folder."""
+    return os.path.relpath(path, logdir).replace(os.sep, "/")
 
 
 def _size(path: str) -> int:
