@@ -14,6 +14,7 @@ import numpy as np
 from bn_tb.evidence import curve
 from bn_tb.evidence.clock import Clock
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
+from bn_tb.runs.series import MEDIAN, HistogramSeries
 from bn_tb.runs.tags import Role
 
 TRUSTED = 0.05
@@ -32,14 +33,15 @@ class Lag:
     """What is left of the initial value of one layer.
 
     Attributes:
-      weight: Share of the initial value at the last step in [0, 1], or None if unknown.
+      weight: Weight of the initial value at the last step in [0, 1], or None if unknown.
+      share: Its share of the variance that evaluation divides by, at least the weight, in [0, 1].
       start: Step at which the statistics held their initial values, or None if unknown.
       exact_start: Whether that was logged, rather than concluded from the run's step 0.
       updates: Updates since then, or None if unknown.
       momentum: Weight of the old value per update, or None if unknown.
       momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
       from_defaults: Whether the initial values were 0 and 1 (not those of a pretrained network).
-      trusted_from: First step whose share is at most `TRUSTED`, or None if unknown.
+      trusted_from: First step at which the share is at most `TRUSTED`, or None if unknown.
       refuted: Upper bound of the share, if a variance contradicts momentum and updates; else None.
       decay: Weight of the old value per logged step, if it comes from the curves; else None.
     """
@@ -54,6 +56,7 @@ class Lag:
     trusted_from: int | None = None
     refuted: float | None = None
     decay: float | None = None
+    share: float | None = None
 
 
 def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
@@ -72,7 +75,9 @@ def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
             share = curve.share_of(list(began.values()))
             for at in members:
                 lags[at] = _with_curve(lags[at], share, began.get(at))
-    return tuple(lags)
+    return tuple(
+        _against_variance(layer, lag, clock) for layer, lag in zip(layers, lags, strict=True)
+    )
 
 
 def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:
@@ -136,59 +141,127 @@ def held_until(layer: BatchNormLayer) -> int | None:
 def _by_momentum(layer: BatchNormLayer, clock: Clock) -> Lag:
     if layer.motion is Motion.INITIAL:
         return Lag(1.0, held_until(layer), True, None, layer.momentum, layer.momentum_source, True)
+    known = Lag(momentum=layer.momentum, momentum_source=layer.momentum_source)
     if layer.motion is not Motion.MOVING or (layer.wiring and layer.wiring.zero_debias):
-        return Lag(momentum=layer.momentum, momentum_source=layer.momentum_source)
+        return known
     start = held_until(layer)
-    exact = start is not None
-    span = layer.steps
-    lag = Lag(
-        start=start, exact_start=exact, momentum=layer.momentum,
-        momentum_source=layer.momentum_source, from_defaults=exact,
-    )  # fmt: skip
-    if layer.momentum is None or not 0 < layer.momentum < 1 or span is None:
-        return lag
-    last = clock.updates(span[1])
+    known = dataclasses.replace(
+        known, start=start, exact_start=start is not None, from_defaults=start is not None
+    )
+    if layer.momentum is None or not 0 < layer.momentum < 1 or layer.steps is None:
+        return known
+    last = clock.updates(layer.steps[1])
+    began = clock.updates(start) if start is not None else _began_at(layer, layer.momentum, clock)
     if last is None:
-        return lag
-    began = clock.updates(start) if start is not None else 0.0
-    updates = last - (began or 0.0)
-    if updates <= 0:
-        return lag
+        return known
+    if began is None:  # a pretrained network, or one that was warm long before the log begins
+        weight = layer.momentum**last if last > 0 else 1.0
+        return known if weight > TRUSTED else dataclasses.replace(known, weight=weight)
+    if last <= began:
+        return known
     return dataclasses.replace(
-        lag,
-        weight=layer.momentum**updates,
-        updates=updates,
-        from_defaults=exact or _began_at_defaults(layer, layer.momentum, clock),
-        trusted_from=_trusted_from(layer.momentum, began or 0.0, clock),
+        known,
+        weight=layer.momentum ** (last - began),
+        updates=last - began,
+        from_defaults=True,
+        trusted_from=_trusted_from(layer.momentum, TRUSTED, began, clock),
     )
 
 
-def _trusted_from(momentum: float, began: float, clock: Clock) -> int | None:
+def _trusted_from(momentum: float, share: float, began: float, clock: Clock) -> int | None:
+    """Returns the step from which the initial value's weight is at most `share`."""
     if clock.updates_per_step is None:
         return None
-    needed = math.ceil(math.log(TRUSTED) / math.log(momentum) - 1e-9)
+    needed = math.ceil(math.log(share) / math.log(momentum) - 1e-9)
     return math.ceil((began + needed - clock.at_zero) / clock.updates_per_step - 1e-9)
 
 
-def _began_at_defaults(layer: BatchNormLayer, momentum: float, clock: Clock) -> bool:
-    """Returns whether a curve whose beginning is not logged can have begun at 0 and 1.
+def _began_at(layer: BatchNormLayer, momentum: float, clock: Clock) -> float | None:
+    """Returns the updates at which an average that is logged later can have been at 0 and 1.
 
-    Moving means that began at 0 grow like 1 - m**n while that still changes; those of a pretrained
-    network are there from the first point. And the variance keeps above the floor.
+    That is the run's step 0 where the log begins soon after it. Where it begins at step 0 with
+    values that have moved, or at global steps of an earlier training, it is one update or one
+    logging interval before the first point. None if neither can be: statistics were there before.
     """
     mean, variance = (
         dict(layer.finite).get(role) for role in (Role.MOVING_MEAN, Role.MOVING_VARIANCE)
     )
-    if mean is None or variance is None:
-        return False
+    if mean is None or variance is None or clock.updates_per_step is None:
+        return None
     first, last = (clock.updates(float(mean.steps[at])) for at in (0, -1))
-    if first is None or last is None or first <= 0:
-        return False
-    left = momentum**first
+    if first is None or last is None:
+        return None
+    interval = float(np.median(np.diff(mean.steps.astype(np.float64)))) * clock.updates_per_step
+    if not 0 < first <= 2 * interval:
+        for before in (1.0, interval):
+            if _grew_from(first - before, mean, variance, momentum, first, last, visibly=True):
+                return first - before
+    return 0.0 if first > 0 and _grew_from(0.0, mean, variance, momentum, first, last) else None
+
+
+def _grew_from(
+    began: float,
+    mean: HistogramSeries,
+    variance: HistogramSeries,
+    momentum: float,
+    first: float,
+    last: float,
+    visibly: bool = False,
+) -> bool:
+    """Returns whether statistics can have been at 0 and 1 after `began` updates.
+
+    After n updates no variance is below m**n, and means grow like 1 - m**n while that still
+    changes; those of a pretrained network are there from the first point.
+
+    Args:
+      began: Updates at which they would have been initial.
+      mean: Moving mean.
+      variance: Moving variance, at the same steps.
+      momentum: Weight of the old value per update, m.
+      first: Updates at the first point.
+      last: Updates at the last point.
+      visibly: Whether the growth must be large enough to be seen.
+    """
+    left = momentum ** (first - began)
     if left >= 1 or variance.minimum[0] < left * (1 - _ROUNDING):
         return False
-    expected = math.log((1 - momentum**last) / (1 - left))
+    expected = math.log((1 - momentum ** (last - began)) / (1 - left))
     size = trajectory.rms(mean)
     if expected < math.log(1.5):
-        return bool(left < TRUSTED)
+        return left < TRUSTED and not visibly
     return bool(size[0] <= 0 or size[-1] / size[0] > math.exp(expected / 2))
+
+
+def _against_variance(layer: BatchNormLayer, lag: Lag, clock: Clock) -> Lag:
+    """Returns a lag with the initial value's share of what evaluation divides by.
+
+    With the weight w left, a moving variance is w + (1 - w) v on data of variance v, so that the
+    initial 1 makes up w / (w + (1 - w) v + epsilon) of it: most of it where v is small, long after
+    w itself is. Means lag by w whatever v is. Judged is the median channel.
+    """
+    variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
+    weight, exact = lag.weight, lag.updates is not None or lag.decay is not None
+    if weight is None or not exact or not 0 < weight < 1 or lag.refuted is not None:
+        return dataclasses.replace(lag, share=weight)
+    if variance is None or layer.initial(Role.MOVING_VARIANCE, variance) != 1.0:
+        return dataclasses.replace(lag, share=weight)
+    divisor = float(np.nan_to_num(variance.bands[-1, MEDIAN])) + layer.epsilon
+    if divisor >= 1 or divisor <= 0:
+        return dataclasses.replace(lag, share=weight)
+    data = max(divisor - weight, 0.0) / (1 - weight)
+    target = TRUSTED * data / (1 - TRUSTED + TRUSTED * data)
+    return dataclasses.replace(
+        lag, share=min(weight / divisor, 1.0), trusted_from=_from_share(layer, lag, target, clock)
+    )
+
+
+def _from_share(layer: BatchNormLayer, lag: Lag, target: float, clock: Clock) -> int | None:
+    """Returns the step from which the weight is at most `target`, or None if nobody can tell."""
+    if target <= 0 or lag.trusted_from is None or layer.steps is None:
+        return None
+    if lag.decay is not None:
+        return math.ceil(float(lag.start or 0) + math.log(target) / math.log(lag.decay))
+    last = clock.updates(layer.steps[1])
+    if lag.momentum is None or lag.updates is None or last is None:
+        return None
+    return _trusted_from(lag.momentum, target, last - lag.updates, clock)

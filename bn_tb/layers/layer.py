@@ -103,6 +103,13 @@ class BatchNormLayer:
         return Motion.HALF if any(held) else Motion.MOVING
 
     @property
+    def epsilon(self) -> float:
+        """What is added to the variance: as the graph says, else the framework's default."""
+        if self.wiring is not None and self.wiring.epsilon:
+            return self.wiring.epsilon
+        return 1e-5 if self.framework in (Framework.TORCH, Framework.JAX) else 1e-3
+
+    @property
     def steps(self) -> tuple[int, int] | None:
         """First and last step at which a statistic was logged, or None."""
         sizes = [series.steps for _, series in self.statistics if series.steps.size]

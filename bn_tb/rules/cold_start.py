@@ -13,9 +13,9 @@ momentum m the share of the initial values falls to 5 % after n = ln(0.05) / ln(
 no evaluation is logged, if that step is later than `late` = 10 % of the run.
 
 What 5 % of an initial variance of 1 means depends on the data's variance v: the stored variance is
-w + (1 - w) v after n updates with w = m^n. Where the typical v of a layer is small, w must fall to
-0.05 v / (0.95 + 0.05 v) before the initial value is 5 % of what is stored. If at the step named the
-initial value is still more than `hidden` = half of it, the proof says so and names that later step.
+w + (1 - w) v after n updates with w = m^n. Where the median v of a layer is small, w must fall to
+0.05 v / (0.95 + 0.05 v) before the initial value is 5 % of what is stored, and the step named is
+that later one. Layers of a run may have different steps; each is named with its own.
 
 ## Example
     momentum 0.99: evaluations before step 299 measured mostly the initial values
@@ -32,25 +32,17 @@ evaluations before the step named.
 - https://github.com/keras-team/keras/issues/10666
 """
 
-import math
 from collections.abc import Iterator, Mapping
-
-import numpy as np
 
 from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._words import layers_in_words, percent, shortened
+from bn_tb.rules._words import layers_in_words, percent
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Severity
-from bn_tb.runs.series import MEDIAN
-from bn_tb.runs.tags import Role
 
 LIMITS = {
     "late": Limit(0.1, "share of the run's steps", "earlier steps are rarely evaluated"),
-    "hidden": Limit(
-        0.5, "share of the stored variance", "the initial value is most of what is stored"
-    ),
 }
 
 
@@ -64,8 +56,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         layers = [layer for layer, _ in group]
         last = max(layer.steps[1] for layer in layers if layer.steps)
         if _matters(subject, trusted_from, last, limits):
-            hidden = _hidden_longest(group, limits)
-            yield _evidence(layers, group[0][1], trusted_from, subject.clock.unit, hidden)
+            yield _evidence(layers, group[0][1], trusted_from, subject.clock.unit)
 
 
 def _warmed_up(layer: BatchNormLayer, lag: Lag) -> bool:
@@ -73,8 +64,8 @@ def _warmed_up(layer: BatchNormLayer, lag: Lag) -> bool:
     return (
         lag.from_defaults
         and lag.refuted is None
-        and lag.weight is not None
-        and lag.weight <= TRUSTED
+        and lag.share is not None
+        and lag.share <= TRUSTED
         and layer.steps is not None
         and (lag.trusted_from or 0) > layer.steps[0]
     )
@@ -92,51 +83,19 @@ def _matters(subject: Subject, trusted_from: int, last: int, limits: Mapping[str
     return trusted_from > limits["late"] * last
 
 
-def _hidden_longest(
-    group: list[tuple[BatchNormLayer, Lag]], limits: Mapping[str, float]
-) -> tuple[str, float, int] | None:
-    """Returns the layer whose variance its initial 1 hides longest, that variance, and the end."""
-    found = []
-    for layer, lag in group:
-        series = dict(layer.finite).get(Role.MOVING_VARIANCE)
-        left = lag.weight or 0.0
-        if series is None or layer.steps is None or not 0 < left < 1:
-            continue
-        stored = float(np.nan_to_num(series.bands[-1, MEDIAN]))
-        variance = (stored - left) / (1 - left)
-        if variance > 0 and TRUSTED / (TRUSTED + (1 - TRUSTED) * variance) > limits["hidden"]:
-            needed = math.log(TRUSTED * variance / (1 - TRUSTED + TRUSTED * variance))
-            began = lag.start or 0
-            steps = (layer.steps[1] - began) * needed / math.log(left)
-            found.append((layer.name, variance, math.ceil(began + steps)))
-    return max(found, key=lambda hidden: hidden[2], default=None)
-
-
-def _evidence(
-    layers: list[BatchNormLayer],
-    lag: Lag,
-    trusted_from: int,
-    unit: str,
-    hidden: tuple[str, float, int] | None,
-) -> Evidence:
-    proof = [
-        f"{_decay(lag)}: {percent(TRUSTED)} are left at {unit} {trusted_from}, "
-        f"{percent(lag.weight or 0.0)} at the last one"
-    ]
-    ending = ", and evaluations can be trusted"
-    if hidden:
-        name, variance, until = hidden
-        ending = "; where a variance is small, evaluations recover later"
+def _evidence(layers: list[BatchNormLayer], lag: Lag, trusted_from: int, unit: str) -> Evidence:
+    proof = [f"{_decay(lag)}: {percent(lag.weight or 0.0)} are left at the last {unit}"]
+    if (lag.share or 0.0) > (lag.weight or 0.0):
         proof.append(
-            f"the variance of {shortened(name)} is only {variance:.2g}: its initial 1 is down to "
-            f"{percent(TRUSTED)} of what is stored at {unit} {until}"
+            f"variances are small: the initial 1 is down to {percent(TRUSTED)} of what evaluation "
+            f"divides by at {unit} {trusted_from}, and to {percent(lag.share or 0.0)} at the last"
         )
     return Evidence(
         message=(
             f"Evaluations before {unit} {trusted_from} measured mostly the initial values of the "
             f"moving statistics of {layers_in_words([layer.name for layer in layers])}: a cold "
-            f"start. From there on at most {percent(TRUSTED)} of the initial values is left"
-            f"{ending}."
+            f"start. From there on at most {percent(TRUSTED)} of the initial values is left, and "
+            "evaluations can be trusted."
         ),
         proof=tuple(proof),
         fix=(

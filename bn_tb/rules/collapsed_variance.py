@@ -34,7 +34,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb.layers import INITIAL, BatchNormLayer, Framework, Motion
+from bn_tb.layers import INITIAL, BatchNormLayer, Motion
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -78,7 +78,7 @@ def _fall(layer: BatchNormLayer, factor: float) -> tuple[str, int] | None:
     variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
     if variance is None or layer.motion is not Motion.MOVING or variance.steps.size < 4:
         return None
-    epsilon, level = _epsilon(layer), variance.bands[:, MEDIAN].astype(float)
+    epsilon, level = layer.epsilon, variance.bands[:, MEDIAN].astype(float)
     if not level[-1] < epsilon or not (level > factor * epsilon).any():
         return None
     quarter = max(level.size // 4, 1)
@@ -93,12 +93,6 @@ def _fall(layer: BatchNormLayer, factor: float) -> tuple[str, int] | None:
         f"{variance.steps[-1]}, epsilon {epsilon:g}"
     )
     return line, int(variance.steps[at])
-
-
-def _epsilon(layer: BatchNormLayer) -> float:
-    if layer.wiring is not None and layer.wiring.epsilon:
-        return layer.wiring.epsilon
-    return 1e-5 if layer.framework in (Framework.TORCH, Framework.JAX) else 1e-3
 
 
 RULE = Rule(

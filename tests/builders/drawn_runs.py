@@ -58,6 +58,8 @@ class Case:
       exact: Whether the writer keeps exact moments (TF1, PyTorch) or 30 buckets (TF2).
       first: Whether the initial values are logged, at step 0.
       sessions: Steps at which a writer started.
+      shift: What the log calls the step of update 0; -1 where a first step 0 has one update behind
+        it, much more where an earlier training counted on.
     """
 
     random: np.random.Generator
@@ -71,6 +73,19 @@ class Case:
     exact: bool
     first: bool
     sessions: tuple[int, ...] = (0,)
+    shift: int = 0
+
+    @property
+    def started(self) -> bool:
+        """Whether the statistics began at their initial values, and the log shows it."""
+        return self.first and all((mean[0] == 0).all() for mean, _ in self.statistics.values())
+
+    @property
+    def share(self) -> float:
+        """What is left of the initial 1 in what evaluation divides by, in the worst layer."""
+        left = self.momentum**self.updates
+        medians = [float(np.median(variance[-1])) for _, variance in self.statistics.values()]
+        return max(left, left / min(medians))
 
     def run(self) -> Run:
         """Returns the run as the reader would."""
@@ -79,16 +94,21 @@ class Case:
         for name in self.names:
             values = (*self.statistics[name], self.weights[name])
             for pattern, value in zip(STYLES[self.style], values, strict=True):
-                histograms[pattern.format(name)] = histogram_series(steps, value[steps], self.exact)
-        loss = ScalarSeries(steps, steps * 1.0, 2.0 / (1 + steps / 50) + self.random.random(1))
+                histograms[pattern.format(name)] = histogram_series(
+                    steps + self.shift, value[steps], self.exact
+                )
+        shown = steps + self.shift
+        loss = ScalarSeries(shown, steps * 1.0, 2.0 / (1 + steps / 50) + self.random.random(1))
         return Run(
             name=".",
             logdir="logs",
             scalars={"loss": loss},
             histograms=histograms,
-            sessions=tuple(Session("events", float(step), step) for step in self.sessions),
-            first_step=int(steps[0]),
-            last_step=int(steps[-1]),
+            sessions=tuple(
+                Session("events", float(step), step + self.shift) for step in self.sessions
+            ),
+            first_step=int(shown[0]),
+            last_step=int(shown[-1]),
             all_tags=(*histograms, "loss"),
         )
 
