@@ -10,6 +10,7 @@ from bn_tb import graph
 from bn_tb.diagnosis.finding import Finding, RunDiagnosis
 from bn_tb.diagnosis.folding import Folded, fold
 from bn_tb.diagnosis.options import Options
+from bn_tb.diagnosis.remark import GAP, remark_of
 from bn_tb.diagnosis.verdicts import layer_diagnoses, run_verdict
 from bn_tb.errors import fault_in_words
 from bn_tb.evidence import metrics
@@ -103,19 +104,20 @@ def _told(rule: Rule, diagnosis: RunDiagnosis) -> bool:
 def _diagnosis(subject: Subject, options: Options, rules: Iterable[Rule]) -> RunDiagnosis:
     """Returns the diagnosis of one run by some rules."""
     for rule in rules:
-        limits = {name: limit.value for name, limit in rule.limits.items()}
-        limits.update(options.limits.get(rule.code, {}))
+        limits = options.limits_of(rule)
         judged = _without_frozen(subject, options) if rule.about_updates else subject
         found = subject.found.plus(rule.code, rule.check(judged, limits))
         subject = dataclasses.replace(subject, found=found)
     findings = [_finding(subject.run, folded) for folded in fold(subject.found)]
     findings.sort(key=lambda finding: (-finding.severity, finding.code, finding.layers))
     layers = layer_diagnoses(subject, findings, options)
+    verdict = run_verdict(subject, layers, findings)
     return RunDiagnosis(
         subject=subject,
-        verdict=run_verdict(subject, layers, findings),
+        verdict=verdict,
         layers=layers,
         findings=tuple(finding for finding in findings if options.reports(finding.code)),
+        remark=remark_of(subject, verdict, findings, options.limits_of(GAP)),
     )
 
 

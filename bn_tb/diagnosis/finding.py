@@ -78,6 +78,7 @@ class RunDiagnosis:
       verdict: A label of `Verdict`.
       layers: One entry per layer of `subject.layers`, in the same order.
       findings: Errors first, then by code.
+      remark: What is left to say where no finding says it, or an empty string.
       problem: Why bn_tb could not judge the run although it was read, or an empty string.
     """
 
@@ -85,4 +86,5 @@ class RunDiagnosis:
     verdict: str
     layers: tuple[LayerDiagnosis, ...] = ()
     findings: tuple[Finding, ...] = ()
+    remark: str = ""
     problem: str = ""

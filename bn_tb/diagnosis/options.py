@@ -5,6 +5,7 @@ import fnmatch
 from collections.abc import Mapping
 
 from bn_tb.layers import BatchNormLayer
+from bn_tb.rules.rule import Rule
 from bn_tb.runs.tags import TagPatterns
 
 
@@ -29,6 +30,11 @@ class Options:
     frozen: tuple[str, ...] = ()
     limits: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     patterns: TagPatterns = TagPatterns()
+
+    def limits_of(self, rule: Rule) -> dict[str, float]:
+        """Returns the limits of a rule by name, those of the user first."""
+        limits = {name: limit.value for name, limit in rule.limits.items()}
+        return limits | dict(self.limits.get(rule.code, {}))
 
     def freezes(self, layer: BatchNormLayer) -> bool:
         """Returns whether a layer is frozen on purpose."""

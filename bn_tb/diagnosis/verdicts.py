@@ -10,6 +10,7 @@ from bn_tb.rules import RULES
 from bn_tb.rules.subject import Subject
 from bn_tb.rules.verdict import Verdict
 from bn_tb.runs.run import Run
+from bn_tb.runs.tags import parse_tag
 
 _SILENT = {
     Motion.NOT_LOGGED: Verdict.NOT_LOGGED,
@@ -48,7 +49,14 @@ def run_verdict(
     verdicts.update(
         meaning for one in findings if not one.layers and (meaning := _meaning(one)) is not None
     )
-    return min(verdicts, default=Verdict.NO_BATCH_NORM).label
+    without = Verdict.NO_BATCH_NORM if _model_is_shown(subject) else Verdict.UNKNOWN
+    return min(verdicts, default=without).label
+
+
+def _model_is_shown(subject: Subject) -> bool:
+    """Returns whether a graph, a configuration or logged weights show a model."""
+    graph = subject.graph is not None and not subject.graph.problems
+    return graph or any(map(parse_tag, subject.run.histograms))
 
 
 def _meaning(finding: Finding) -> Verdict | None:

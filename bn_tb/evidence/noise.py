@@ -3,7 +3,7 @@
 import numpy as np
 
 from bn_tb.layers import trajectory
-from bn_tb.runs.series import FloatArray, HistogramSeries
+from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray
 
 FEWEST = 24
 """Points needed; the standard error of a correlation is 1 / sqrt(points)."""
@@ -37,6 +37,31 @@ def jitter_bound(values: FloatArray) -> float:
     """
     bend = values[1:-1] - (values[:-2] + values[2:]) / 2
     return float(2 * _MAD * _DIFFERENCE * np.abs(bend).mean())
+
+
+def without_line(steps: IntArray, values: FloatArray) -> FloatArray:
+    """Returns a curve less the straight line that fits it best, float64 `[T]`.
+
+    Args:
+      steps: int64 `[T]`, T >= 2.
+      values: float64 `[T]`.
+    """
+    time = (steps - steps[0]).astype(np.float64)
+    time -= time.mean()
+    rest: FloatArray = values - values.mean()
+    rest -= time * float(time @ rest) / float(time @ time)
+    return rest
+
+
+def crossings(values: FloatArray, band: float) -> int:
+    """Returns how often a curve passes from above `band` to below -`band` or back.
+
+    Args:
+      values: float64 `[T]`.
+      band: What lies between -band and band counts for neither side.
+    """
+    sides = np.sign(values[np.abs(values) > band])
+    return int(np.count_nonzero(np.diff(sides)))
 
 
 def momenta_of(mean: HistogramSeries, variance: HistogramSeries) -> list[float]:

@@ -34,7 +34,8 @@ def document(report: Report) -> dict[str, Any]:
 def _run(report: Report, diagnosis: RunDiagnosis) -> dict[str, Any]:
     run = diagnosis.subject.run
     pairs = zip(diagnosis.layers, diagnosis.subject.layers, strict=True)
-    return {
+    remark = {"remark": valid(diagnosis.remark)} if diagnosis.remark else {}
+    return remark | {
         "run": valid(run.name),
         "logdir": valid(run.logdir),
         "verdict": diagnosis.verdict,

@@ -61,7 +61,7 @@ def _table(report: Report, runs: list[RunDiagnosis], view: View) -> Iterator[str
 
 
 def _mark(run: RunDiagnosis) -> str:
-    healthy = run.verdict in ("healthy", "no-batch-norm", "frozen")
+    healthy = run.verdict in ("healthy", "unknown", "no-batch-norm", "frozen")
     return run.verdict if healthy else f"**{run.verdict}**"
 
 

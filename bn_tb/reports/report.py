@@ -11,7 +11,7 @@ from bn_tb.gates.baseline import KnownFinding, known
 from bn_tb.gates.suppressions import Suppression, accepting
 from bn_tb.rules.verdict import Severity
 
-UNJUDGED = ("insufficient", "no-batch-norm", "unreadable")
+UNJUDGED = ("insufficient", "unknown", "no-batch-norm", "unreadable")
 """Verdicts that are no judgement; `not-logged` is one where a graph was judged."""
 
 

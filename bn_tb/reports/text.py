@@ -21,7 +21,7 @@ RUN_ROWS = 30
 """Runs up to which all have a row of the table; a screen holds about so many."""
 ROWS_PER_VERDICT = 8
 """Rows of one verdict where there are more runs, unless `verbose`."""
-UNINTERESTING = ("no-batch-norm",)
+UNINTERESTING = ("unknown", "no-batch-norm")
 """Verdicts whose runs share a row at the end: those of test runs beside a training run."""
 NAMED_RUNS = 2
 """Runs named in a shared row."""
@@ -107,9 +107,9 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
         )
     if dull:
         names = [wording.run_name(report, run) for run in dull]
-        table.add_row(
-            dull[0].verdict, f"{len(dull):,} runs", Prose(wording.listed(names, NAMED_RUNS))
-        )
+        verdicts = " or ".join(dict.fromkeys(run.verdict for run in dull))
+        listed = Prose(wording.listed(names, NAMED_RUNS))
+        table.add_row(verdicts, f"{len(dull):,} runs", listed)
     if not left:
         return Group(table)
     return Group(table, Text(f"and {wording.verdict_counts(left)}: see them with --verbose", "dim"))
@@ -125,6 +125,7 @@ def _run(report: Report, run: RunDiagnosis, view: View, told: _Told) -> Iterator
     yield title
     if not run.findings:
         yield _indented(Prose(wording.reason(run)), 2)
+    yield from _remark(run, view)
     for problem in _file_problems(run):
         yield _indented(Prose(problem, "yellow"), 2)
     if any(layer.mean or layer.variance for layer in run.subject.layers):
@@ -136,6 +137,12 @@ def _run(report: Report, run: RunDiagnosis, view: View, told: _Told) -> Iterator
         yield Text()
         yield _indented(_headline(report, finding, suppressed), 2)
         yield from _finding(finding, name, view, told)
+
+
+def _remark(run: RunDiagnosis, view: View) -> Iterator[RenderableType]:
+    for is_code, part in prose_and_code(run.remark):
+        lines = [Text(line, "cyan") if is_code else Prose(line) for line in part]
+        yield Padding(Group(*lines), (1, 0, 1, 6)) if is_code else _indented(Group(*lines), 2)
 
 
 def _file_problems(run: RunDiagnosis) -> Iterator[str]:

@@ -19,6 +19,7 @@ MEANING = {
     "healthy": "the statistics follow the training",
     "insufficient": "too few points to judge",
     "not-logged": "batch norm is there, its statistics are not logged",
+    "unknown": "nothing logged tells the model",
     "no-batch-norm": "no batch norm in tags or graph",
     "unreadable": "no event could be read",
 }

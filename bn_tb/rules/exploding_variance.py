@@ -10,13 +10,17 @@ until it is forgotten by a factor of the momentum per update.
 Judged is the mean over channels of the moving variance v. Approaching its data from any initial
 value, a moving average at most doubles while its number of updates doubles (v_2n / v_n =
 1 + m^n). So counted from the first logged point, and between a point and one at up to twice its
-distance:
+distance, every jump from one point to the next counts that is more than `jump` = 10, and further
+than `deviations` = 6 standard deviations of the log's own noise (1.48 times the median absolute
+second difference of log v times sqrt(2/3)): batches of two jump by 10 now and then, and are BN204.
 
-- growth: over five or more rising points v grows by more than `growth` = 100;
-- one poisoned batch: v jumps by more than `jump` = 10 from one point to the next, `deviations` = 6
-  times further than its usual changes (median absolute deviation of log v), and falls again.
+- one poisoned batch: it falls again over the next two points, and by a factor of more than 1.4;
+- at the end: one of the last two points jumps, so that nothing can be seen to fall: likely;
+- without bound: the jump is more than `bound` = 10^6, whatever follows; or over five or more rising
+  points of the second half v grows by more than `growth` = 100; or v ends more than `bound` times
+  above its least value before.
 
-A new level that stays (other data from some step on) is neither.
+A new level that stays (other data from some step on) is none of them.
 
 ## Example
     moving_variance  mean 1.3 at step 400, 8.1e4 at step 401, falling by 10 % a step since
@@ -26,58 +30,82 @@ A change of the data or a learning rate that is raised by orders of magnitude in
 
 ## How to fix it
 Growth: lower the learning rate, clip gradients. A poisoned batch: find the sample (the message
-names the step), clip or skip it, and let ln(20) / -ln(m) updates pass, or reset the statistics.
+names the step), clip or skip it. A pass in training mode that is no training does it as well: a
+warm-up with uninitialised or random input, a dummy batch for shapes: call it in evaluation mode.
+Then let ln(20) / -ln(m) updates pass, or re-estimate the statistics.
 
 ## References
 - https://github.com/tensorflow/tensorflow/issues/44371
 - https://github.com/keras-team/keras/issues/12400
 """
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from bn_tb.evidence import noise
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
-from bn_tb.rules.verdict import Meaning, Severity, Verdict
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 from bn_tb.runs.series import FloatArray, HistogramSeries
 from bn_tb.runs.tags import Role
 
 LIMITS = {
     "growth": Limit(100, "ratio within a doubling of the updates", "at most 2 from any start"),
     "jump": Limit(10, "ratio between two points", "at most 2 from any start within a doubling"),
-    "deviations": Limit(6, "median absolute deviations of log v", "failure catalogue F16"),
+    "deviations": Limit(6, "standard deviations of the noise of log v", "failure catalogue F16"),
+    "bound": Limit(1e6, "ratio", "no data set has variances that far apart in one channel"),
 }
 _RISING = 5  # points; fewer may be a step to other data
+_LAST = 2  # points at the end, of which nobody can say that what follows falls
+
 FIX = (
     "If the variance grows on: lower the learning rate or clip gradients, and go back to a "
     "checkpoint before the growth. If one batch did it: find the sample at the step named, clip or "
-    "skip it, and let the average forget it (ln 20 / -ln momentum updates) or reset the statistics."
+    "skip it. A pass in training mode that is no training does the same (a warm-up with random or "
+    "uninitialised input before an evaluation): call model.eval() before it. Then re-estimate the "
+    "statistics, or let the average forget it (ln 20 / -ln momentum updates)."
 )
+
+POISONED = "was poisoned by one batch that is orders of magnitude larger"
+AT_THE_END = "jumps by orders of magnitude at the end: one batch poisoned it, or it explodes"
+UNBOUND = "explodes: it grows by orders of magnitude and does not stop"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Jump:
+    """What one layer shows: the sentence about it, the points before and after, and how sure."""
+
+    kind: str
+    before: int
+    after: int
+    again: int = 0
+    confidence: Confidence = Confidence.CONFIRMED
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
-    """Yields one piece of evidence for growth and one for poisoned batches."""
-    kinds: dict[str, list[tuple[str, int, str]]] = {}
+    """Yields one piece of evidence for each kind of growth."""
+    kinds: dict[str, list[tuple[BatchNormLayer, _Jump]]] = {}
     for layer in subject.layers:
         found = _explosion(layer, limits)
         if found:
-            kind, step, line = found
-            kinds.setdefault(kind, []).append((layer.name, step, line))
+            kinds.setdefault(found.kind, []).append((layer, found))
     for kind, hits in kinds.items():
-        names = [name for name, _, _ in hits]
+        names = [layer.name for layer, _ in hits]
         yield Evidence(
             message=f"The moving variance of {layers_in_words(names)} {kind}.",
-            proof=tuple(f"{name}: {line}" for name, _, line in hits[:3]),
+            proof=tuple(f"{layer.name}: {_line(layer, found)}" for layer, found in hits[:3]),
             fix=FIX,
             layers=tuple(names),
-            step=min(step for _, step, _ in hits),
+            step=min(_step(layer, found) for layer, found in hits),
+            confidence=max(found.confidence for _, found in hits),
         )
 
 
-def _explosion(layer: BatchNormLayer, limits: Mapping[str, float]) -> tuple[str, int, str] | None:
+def _explosion(layer: BatchNormLayer, limits: Mapping[str, float]) -> _Jump | None:
     variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
     if variance is None or layer.motion is not Motion.MOVING or variance.steps.size < _RISING:
         return None
@@ -85,15 +113,39 @@ def _explosion(layer: BatchNormLayer, limits: Mapping[str, float]) -> tuple[str,
     if not mean.max() > min(limits["jump"], limits["growth"]) * mean.min() > 0:
         return None
     level = np.log(mean)
-    poisoned = _poisoned(variance, level, limits)
-    if poisoned is not None:
-        step, line = int(variance.steps[poisoned]), _line(variance, poisoned - 1, poisoned)
-        return "was poisoned by one batch that is orders of magnitude larger", step, line
+    jumps = [_jump(level, at, limits) for at in _jumps(variance, level, limits)]
+    told = [jump for jump in jumps if jump is not None]
+    if told:
+        worst = max(told, key=lambda jump: level[jump.after] - level[jump.before])
+        return dataclasses.replace(worst, again=len(told) - 1)
     grown = _growth(variance, level, limits["growth"])
-    if grown is not None:
-        step, line = int(variance.steps[grown[0]]), _line(variance, *grown)
-        return "explodes: it grows by orders of magnitude and does not stop", step, line
-    return None
+    least = int(level.argmin())
+    if grown is None and level[-1] - level[least] > np.log(limits["bound"]) and least >= 2:
+        grown = least, level.size - 1
+    return _Jump(UNBOUND, *grown) if grown else None
+
+
+def _jumps(
+    variance: HistogramSeries, level: FloatArray, limits: Mapping[str, float]
+) -> Iterator[int]:
+    """Yields the points that lie further above the one before than noise and approach explain."""
+    change, distance = np.diff(level), variance.steps - variance.steps[0]
+    far = max(np.log(limits["jump"]), limits["deviations"] * noise.jitter(level))
+    for at in (np.flatnonzero(change > far) + 1).tolist():
+        if at >= 2 and distance[at] <= 2 * distance[at - 1]:
+            yield at
+
+
+def _jump(level: FloatArray, at: int, limits: Mapping[str, float]) -> _Jump | None:
+    """Returns what a jump to a point is, or None for a new level that stays."""
+    if level[at] - level[at - 1] > np.log(limits["bound"]) and at < level.size - _LAST:
+        kind = POISONED if level[at + 1] < level[at] else UNBOUND
+        return _Jump(kind, at - 1, at)
+    if at >= level.size - _LAST:
+        return _Jump(AT_THE_END, at - 1, at, confidence=Confidence.LIKELY)
+    falls = level[at] > level[at + 1] > level[at + 2]
+    forgotten = level[at:].min() < level[at] - np.log(2) / 2
+    return _Jump(POISONED, at - 1, at) if falls and forgotten else None
 
 
 def _growth(variance: HistogramSeries, level: FloatArray, limit: float) -> tuple[int, int] | None:
@@ -107,27 +159,17 @@ def _growth(variance: HistogramSeries, level: FloatArray, limit: float) -> tuple
     return (first, last) if level[last] - level[first] > np.log(limit) else None
 
 
-def _poisoned(
-    variance: HistogramSeries, level: FloatArray, limits: Mapping[str, float]
-) -> int | None:
-    """Returns the point at which one batch entered the average, or None."""
-    change = np.diff(level)
-    at = int(change.argmax()) + 1
-    distance = variance.steps - variance.steps[0]
-    if at < 3 or at + 2 >= level.size or distance[at] > 2 * distance[at - 1]:
-        return None
-    usual = np.median(np.abs(change - np.median(change)))
-    if change[at - 1] < max(np.log(limits["jump"]), limits["deviations"] * usual):
-        return None
-    after = level[at:]
-    falls = np.diff(after) < 0
-    return at if falls[:2].all() and after[-1] < after[0] - np.log(2) / 2 else None
+def _step(layer: BatchNormLayer, jump: _Jump) -> int:
+    return int(dict(layer.finite)[Role.MOVING_VARIANCE].steps[jump.after])
 
 
-def _line(variance: HistogramSeries, before: int, after: int) -> str:
+def _line(layer: BatchNormLayer, jump: _Jump) -> str:
+    variance = dict(layer.finite)[Role.MOVING_VARIANCE]
+    times = "once" if jump.again == 1 else f"{jump.again} times"
     return (
-        f"mean over channels {variance.mean[before]:.3g} at step {variance.steps[before]}, "
-        f"{variance.mean[after]:.3g} at step {variance.steps[after]}"
+        f"mean over channels {variance.mean[jump.before]:.3g} at step "
+        f"{variance.steps[jump.before]}, {variance.mean[jump.after]:.3g} at step "
+        f"{variance.steps[jump.after]}{f', and {times} more' if jump.again else ''}"
     )
 
 

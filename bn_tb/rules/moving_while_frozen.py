@@ -12,6 +12,9 @@ change, both statistics move, and far enough to matter: the mean variance by mor
 `variance_ratio`, or the mean by more than `mean_shift` standard deviations between first and last
 point.
 
+A layer whose batches have no variance at all (BN303) is left out: its gradients are 0, and nobody
+froze anything.
+
 ## Example
     bn1.weight           bit for bit constant, 50 points
     bn1.running_var      mean 0.61 at step 0, 1.16 at step 490
@@ -34,6 +37,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from bn_tb.evidence.signal import gets_no_signal
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Limit, Rule
@@ -76,7 +80,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 
 def _moves_frozen(layer: BatchNormLayer, limits: Mapping[str, float]) -> bool:
     own = [series for series in layer.weights.values() if series.steps.size > 1]
-    if layer.motion is not Motion.MOVING or not own:
+    if layer.motion is not Motion.MOVING or not own or gets_no_signal(layer):
         return False
     if any(trajectory.changes(series).any() for series in own):
         return False

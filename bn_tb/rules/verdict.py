@@ -41,8 +41,9 @@ class Verdict(enum.IntEnum):
     HEALTHY = 6
     INSUFFICIENT = 7
     NOT_LOGGED = 8
-    NO_BATCH_NORM = 9
-    UNREADABLE = 10
+    UNKNOWN = 9
+    NO_BATCH_NORM = 10
+    UNREADABLE = 11
 
     @property
     def label(self) -> str:

@@ -63,7 +63,7 @@ def command(*arguments, **options):
         ("broken", 1, "broken"),
         ("unreadable", 2, "unreadable"),
         ("not_logged", 3, "not-logged"),
-        ("no_batch_norm", 3, "no-batch-norm"),
+        ("no_batch_norm", 3, "unknown"),
     ],
 )
 def test_exit_status_says_what_was_found(logdir, capsys, kind, status, verdict):
@@ -85,7 +85,7 @@ def test_every_format_renders_every_kind_of_log(logdir, capsys, kind, format):
 
 def test_judged_and_unjudged_runs_together_are_judged(logdir, capsys):
     assert run(logdir / "healthy", logdir / "no_batch_norm", logdir / "unreadable") == 0
-    assert "3 runs: 1 healthy, 1 no-batch-norm, 1 unreadable" in capsys.readouterr().out
+    assert "3 runs: 1 healthy, 1 unknown, 1 unreadable" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def test_the_verdict_of_a_run_is_that_of_its_worst_layer():
 
 def test_a_run_without_batch_norm_and_a_run_that_cannot_be_read_say_so():
     damaged = run(files=(FileReport("f", 100, 1, "corrupt", "byte 0: checksum"),))
-    assert verdicts(run(None, {"loss": scalar(STEPS, STEPS)})) == {"train": "no-batch-norm"}
+    scalars, weight = {"loss": scalar(STEPS, STEPS)}, histogram(STEPS, constant(1, 10))
+    assert verdicts(run(None, scalars)) == {"train": "unknown"}
+    assert verdicts(run({"dense/kernel": weight}, scalars)) == {"train": "no-batch-norm"}
     assert verdicts(damaged) == {"train": "unreadable"}
 
 

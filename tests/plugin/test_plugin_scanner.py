@@ -70,7 +70,7 @@ def test_nothing_is_read_before_the_page_asks():
     source = Source("a")
     scanner = Scanner(source)
     assert source.read_names == []
-    assert when_idle(scanner) == {"a": "no-batch-norm"}
+    assert when_idle(scanner) == {"a": "unknown"}
     assert source.read_names == ["a"]
 
 
@@ -109,7 +109,7 @@ def test_what_nobody_looks_at_any_more_is_not_read(monkeypatch):
     with scanner._condition:
         scanner._condition.wait_for(lambda: source.read_names and not scanner._working)
     assert source.read_names == ["a"]
-    assert diagnosis(scanner, "b").verdict == "no-batch-norm"
+    assert diagnosis(scanner, "b").verdict == "unknown"
 
 
 def test_only_so_much_is_read_without_being_asked_for(monkeypatch):
@@ -118,7 +118,7 @@ def test_only_so_much_is_read_without_being_asked_for(monkeypatch):
     scanner = Scanner(source)
     verdicts = when_idle(scanner)
     assert list(verdicts.values()).count(None) == 2
-    assert diagnosis(scanner, "d").verdict == "no-batch-norm"
+    assert diagnosis(scanner, "d").verdict == "unknown"
 
 
 def test_a_run_that_has_grown_is_read_on_when_the_page_refreshes():
@@ -139,7 +139,7 @@ def test_a_run_that_is_gone_is_forgotten():
     when_idle(scanner)
     del source.runs["a"]
     scanner.overview(refresh=True)
-    assert when_idle(scanner) == {"b": "no-batch-norm"}
+    assert when_idle(scanner) == {"b": "unknown"}
     assert source.forgotten == ["a"]
     with pytest.raises(KeyError):
         scanner.diagnosis("a")
@@ -150,9 +150,9 @@ def test_the_runs_read_first_give_way_but_keep_their_verdicts(monkeypatch):
     monkeypatch.setattr(scanner_module, "points_of", lambda diagnoses: 1)
     source = Source(*"abcd")
     scanner = Scanner(source)
-    assert set(when_idle(scanner).values()) == {"no-batch-norm"}
+    assert set(when_idle(scanner).values()) == {"unknown"}
     assert source.forgotten == ["a", "b"]
-    assert diagnosis(scanner, "a").verdict == "no-batch-norm"
+    assert diagnosis(scanner, "a").verdict == "unknown"
     assert source.read_names == [*"abcd", "a"]
 
 
@@ -164,7 +164,7 @@ def test_a_run_that_cannot_be_read_says_why_and_the_others_are_read(error, words
     source = Source("a", "b", "c")
     source.broken["b"] = error
     scanner = Scanner(source)
-    assert when_idle(scanner) == {"a": "no-batch-norm", "b": "unreadable", "c": "no-batch-norm"}
+    assert when_idle(scanner) == {"a": "unknown", "b": "unreadable", "c": "unknown"}
     with pytest.raises(BnTbError, match=words):
         scanner.diagnosis("b")
 

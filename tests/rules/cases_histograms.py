@@ -353,6 +353,14 @@ def _():
     return _drifting(2.0, head_moves=False)
 
 
+@case("BN108", "look-alike", "no batch has a variance, so that gamma gets no gradient: BN303")
+def _():
+    statistics = layer("bn", *averages(np.ones((40, 8)), np.zeros((40, 8)), 0.99))
+    weights = {"bn/gamma": histogram(np.arange(41), constant(1, 41))}
+    head = {"head/kernel": histogram(np.arange(41), trained(_rng(), 41))}
+    return run({**statistics, **weights, **head})
+
+
 @case("BN108", "look-alike", "gamma moves too")
 def _():
     return _drifting(2.0, gamma_moves=True)
@@ -528,6 +536,28 @@ def _():
     return _noisy(0.8, noise=1.0, every=10, updates=1000), Options(momentum=0.8)
 
 
+def _sorted(period, size, updates=240, momentum=0.9):
+    """Batches that come in order; the means of the classes lie on a circle of `size` sigmas."""
+    mean, variance = batch_statistics(_rng(), updates)
+    phase = np.sin(2 * np.pi * np.arange(updates) / period)[:, None]
+    return run(layer("bn", *averages(mean + size * np.sqrt(variance) * phase, variance, momentum)))
+
+
+@case("BN204", "fires", "batches sorted by class: the mean swings by a third of its sigma")
+def _():
+    return _sorted(20, 1.0)
+
+
+@case("BN204", "under", "a swing by less than a tenth of its sigma")
+def _():
+    return _sorted(20, 0.2)
+
+
+@case("BN204", "look-alike", "one long curve of the mean is a drift, no swing")
+def _():
+    return _sorted(300, 2.0)
+
+
 @case("BN204", "under", "the same at momentum 0.99")
 def _():
     return _noisy(0.99, noise=1.0, every=10, updates=1000), Options(momentum=0.99)
@@ -653,9 +683,26 @@ def _():
     return _levels([0.4] * 20 + list(np.geomspace(0.4, 2e-3, 20)))
 
 
-@case("BN303", "look-alike", "tiny variances from the start: the average forgets its 1")
+@case("BN303", "fires", "no batch has a variance in any channel: one value per channel")
+def _():
+    mean, variance = batch_statistics(_rng(), 60)
+    return run(layer("bn", *averages(mean, 0 * variance, 0.99)))
+
+
+@case("BN303", "fires", "tiny variances from the start, as information")
 def _():
     return run(layer("bn", *averages(*batch_statistics(_rng(), 100, scale=1e-5), 0.9)))
+
+
+@case("BN303", "look-alike", "small variances from the start: the average forgets its 1")
+def _():
+    return run(layer("bn", *averages(*batch_statistics(_rng(), 100, scale=1e-2), 0.9)))
+
+
+@case("BN303", "look-alike", "all channels are alike, but the batches vary")
+def _():
+    mean, variance = batch_statistics(_rng(), 100)
+    return run(layer("bn", *averages(mean, 0 * variance + 0.3, 0.9)))
 
 
 @case("BN303", "short", "two points")
@@ -671,6 +718,28 @@ def _():
 @case("BN304", "fires", "one batch is a thousand times too large, and is forgotten by 0.9 a step")
 def _():
     return _levels([1.0] * 20 + list(1 + 1000 * 0.9 ** np.arange(20)))
+
+
+@case("BN304", "fires", "the last point is a million times larger")
+def _():
+    return _levels([1.0] * 20 + [1e6])
+
+
+@case("BN304", "fires", "one batch is too large, again and again")
+def _():
+    return _levels([1.0] * 10 + [*(1 + 1e6 * 0.5 ** np.arange(10))] * 3)
+
+
+@case("BN304", "fires", "a jump by ten million that stays")
+def _():
+    return _levels([1.0] * 20 + [1e7] * 20)
+
+
+@case("BN304", "look-alike", "batches of two: one step by twelve among steps by three is noise")
+def _():
+    mean, variance = batch_statistics(_rng(), 200)
+    variance = variance * _rng().chisquare(1, variance.shape[0])[:, None]
+    return run(layer("bn", *averages(mean, variance, 0.5)))
 
 
 @case("BN304", "under", "it grows by fifty in the second half")

@@ -65,5 +65,5 @@ def test_docs_rules_md_is_current():
 
 def test_verdicts_are_those_of_the_contract_worst_first():
     worst_first = "broken stale lagging suspect frozen healthy"
-    unjudged = "insufficient not-logged no-batch-norm unreadable"
+    unjudged = "insufficient not-logged unknown no-batch-norm unreadable"
     assert list(VERDICTS) == [*worst_first.split(), *unjudged.split()]

@@ -39,8 +39,12 @@ def test_a_cold_start_ends_where_the_initial_value_is_5_percent_of_what_is_store
     steps = np.arange(701)
     decay = 0.99**steps
     stored = decay + (1 - decay) * variance
-    statistics = (values[:, None] * np.ones(4) for values in (0.3 * (1 - decay), stored))
-    (judged,) = diagnose([run(layer("bn", *statistics, steps))], Options(momentum=0.99))
+    spread = np.array([0.9, 1.0, 1.0, 1.1])
+    mean, stored_all = (
+        0.3 * (1 - decay)[:, None] * spread,
+        decay[:, None] + (stored - decay)[:, None] * spread,
+    )
+    (judged,) = diagnose([run(layer("bn", mean, stored_all, steps))], Options(momentum=0.99))
     (finding,) = judged.findings
     share = decay / (stored + 1e-3)  # epsilon of Keras, which is divided by as well
     first = int(np.flatnonzero(share <= 0.05)[0])

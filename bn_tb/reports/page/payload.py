@@ -73,7 +73,9 @@ def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> 
     ]
     return entry | {
         "layers": layers,
-        "headline": wording.MEANING[diagnosis.verdict].capitalize() + ".",
+        "headline": " ".join(
+            [wording.MEANING[diagnosis.verdict].capitalize() + ".", diagnosis.remark]
+        ).strip(),
         "rules": {rule.code: rule.name for rule in ALL_RULES if rule.code in _causes(diagnosis)},
         "untrusted": untrusted(diagnosis),
         "metrics": metric_charts.metric_charts(diagnosis.subject, points),

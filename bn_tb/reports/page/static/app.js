@@ -159,7 +159,7 @@ function summary(judged, total) {
 }
 
 function hasStatistics(run) {
-  return !['no-batch-norm', 'unreadable', 'insufficient', 'not-logged'].includes(run.verdict);
+  return !['unknown', 'no-batch-norm', 'unreadable', 'insufficient', 'not-logged'].includes(run.verdict);
 }
 
 function tile(verdict, runs) {

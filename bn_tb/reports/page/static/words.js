@@ -10,6 +10,7 @@ export const VERDICTS = {
   healthy: 'check',
   insufficient: 'dots',
   'not-logged': 'dots',
+  unknown: 'dots',
   'no-batch-norm': 'dash',
   unreadable: 'question',
 };

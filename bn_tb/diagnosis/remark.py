@@ -1,0 +1,56 @@
+"""What a report says of a run beside its findings: no fault was seen, and yet something is left."""
+
+from collections.abc import Iterable, Mapping
+
+from bn_tb.diagnosis.finding import Finding
+from bn_tb.evidence import metrics
+from bn_tb.layers import Motion
+from bn_tb.rules import RULES
+from bn_tb.rules.statistics_not_logged import FIXES, likely_framework
+from bn_tb.rules.subject import Subject
+from bn_tb.rules.verdict import Verdict
+
+EXPLAINED = ("BN501", "BN102", "BN901")
+"""Codes whose own text speaks of the gap."""
+
+
+def remark_of(
+    subject: Subject, verdict: str, findings: Iterable[Finding], limits: Mapping[str, float]
+) -> str:
+    """Returns one line, with code where it helps, or an empty string.
+
+    Args:
+      subject: The run.
+      verdict: Label of its verdict.
+      findings: Its findings.
+      limits: Those of BN501, by which training and evaluation part.
+    """
+    if verdict == Verdict.UNKNOWN.label:
+        return _how_to_be_judged(subject)
+    if any(finding.code in EXPLAINED for finding in findings):
+        return ""
+    if all(layer.motion is not Motion.MOVING for layer in subject.layers):
+        return ""
+    gap = metrics.widest_gap((m for one in subject.experiment for m in one.metrics), limits)
+    if gap is None:
+        return ""
+    in_order = "are warm and in order" if verdict == "healthy" else "alone do not explain it"
+    return (
+        f"{gap.name} is {gap.train:.3g} in training and {gap.evaluation:.3g} in evaluation, and "
+        f"the moving statistics {in_order}. What is left to look at: the order of the examples "
+        "(sorted by class, one domain a batch), other data in evaluation, forward passes between training "
+        "and evaluation that are no training, the evaluation code, and overfitting."
+    )
+
+
+def _how_to_be_judged(subject: Subject) -> str:
+    if any(other.layers for other in subject.related):
+        return ""
+    fix = FIXES[likely_framework(subject.run)]
+    return (
+        f"Nothing logged tells the model. To have its statistics judged: {fix[0].lower()}{fix[1:]}"
+    )
+
+
+GAP = RULES["BN501"]
+"""The rule whose limits say when training and evaluation part."""
