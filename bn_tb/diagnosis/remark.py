@@ -38,8 +38,8 @@ def remark_of(
     return (
         f"{gap.name} is {gap.train:.3g} in training and {gap.evaluation:.3g} in evaluation, and "
         f"the moving statistics {in_order}. What is left to look at: the order of the examples "
-        "(sorted by class, one domain a batch), other data in evaluation, forward passes between training "
-        "and evaluation that are no training, the evaluation code, and overfitting."
+        "(sorted by class, one domain a batch), other data in evaluation, forward passes between "
+        "training and evaluation that are no training, the evaluation code, and overfitting."
     )
 
 

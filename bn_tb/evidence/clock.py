@@ -5,10 +5,13 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from bn_tb.layers import trajectory
+from bn_tb.layers import BatchNormLayer, trajectory
 from bn_tb.runs.run import Run
 from bn_tb.runs.series import ScalarSeries
 from bn_tb.runs.tags import STATISTICS, Role, parse_tag
+
+USER = "the user"
+"""Source of a clock that `--updates_per_step` sets: it beats what counters say."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +51,7 @@ def clock_of(run: Run, related: Iterable[Run] = (), flag: float | None = None) -
     epochs = _counts_epochs(run, runs)
     unit = "epoch" if epochs else "step"
     if flag is not None:
-        return Clock(flag, flag if epochs else 0.0, unit, "the user")
+        return Clock(flag, flag if epochs else 0.0, unit, USER)
     counted = _update_count(run)
     if counted:
         return dataclasses.replace(counted, unit=unit)
@@ -59,6 +62,15 @@ def clock_of(run: Run, related: Iterable[Run] = (), flag: float | None = None) -
         return Clock(None, 0.0, unit)
     per_epoch, tag = iterations
     return Clock(per_epoch, per_epoch, unit, tag)
+
+
+def own_clock(layer: BatchNormLayer, clock: Clock) -> Clock:
+    """Returns the clock of one layer: that of its own counter, else that of the run."""
+    counter = layer.counters.get(Role.UPDATE_COUNT)
+    if counter is None or clock.source == USER:
+        return clock
+    counted = _line(clock.source, counter.steps, counter.values)
+    return dataclasses.replace(counted, unit=clock.unit) if counted else clock
 
 
 def _counts_epochs(run: Run, runs: Iterable[Run]) -> bool:

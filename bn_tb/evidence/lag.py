@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bn_tb.evidence import curve
-from bn_tb.evidence.clock import Clock
+from bn_tb.evidence.clock import Clock, own_clock
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.runs.series import MEDIAN, HistogramSeries
 from bn_tb.runs.tags import Role
@@ -65,7 +65,8 @@ def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
     Layers with one momentum share what their curves say: the momentum of a network is as a rule
     one number.
     """
-    lags = [_by_momentum(layer, clock) for layer in layers]
+    clocks = [own_clock(layer, clock) for layer in layers]
+    lags = [_by_momentum(*pair) for pair in zip(layers, clocks, strict=True)]
     groups: dict[float | None, list[int]] = {}
     for at, lag in enumerate(lags):
         groups.setdefault(lag.momentum, []).append(at)
@@ -75,9 +76,7 @@ def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
             share = curve.share_of(list(began.values()))
             for at in members:
                 lags[at] = _with_curve(lags[at], share, began.get(at))
-    return tuple(
-        _against_variance(layer, lag, clock) for layer, lag in zip(layers, lags, strict=True)
-    )
+    return tuple(_against_variance(*each) for each in zip(layers, lags, clocks, strict=True))
 
 
 def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:

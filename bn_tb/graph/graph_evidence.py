@@ -94,6 +94,7 @@ class LayerWiring:
       trained: Whether an optimizer writes gamma or beta; None if there are none.
       models: Names of the train ops that train the model of the layer; empty where none is known.
       trainable: Keras' trainable flag; None without Keras configuration.
+      axis: The axes that Keras' configuration keeps statistics for; empty without it.
     """
 
     layer: str
@@ -114,6 +115,7 @@ class LayerWiring:
     trained: bool | None = None
     models: frozenset[str] = frozenset()
     trainable: bool | None = None
+    axis: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

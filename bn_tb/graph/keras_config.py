@@ -7,6 +7,7 @@ from typing import Any
 from bn_tb.graph.graph_evidence import LayerWiring
 
 _MAX_DEPTH = 50  # models inside models; real ones are 2 or 3 deep
+_CALL_DEPTH = 6  # lists around the keyword arguments of a call: 3 in Keras 2, 2 in Keras 3
 
 
 def read(data: bytes) -> dict[str, LayerWiring]:
@@ -22,7 +23,7 @@ def read(data: bytes) -> dict[str, LayerWiring]:
     if not isinstance(model, dict):
         raise ValueError("JSON is no object, expected a Keras model")
     found = {}
-    for scope, config in _batch_norms(model, (), 0):
+    for scope, config, calls in _batch_norms(model, (), 0, True):
         name = "/".join(scope)
         found[name] = LayerWiring(
             layer=name,
@@ -33,27 +34,58 @@ def read(data: bytes) -> dict[str, LayerWiring]:
             keras=True,
             momentum_source="keras_config",
             trainable=config["trainable"] if isinstance(config.get("trainable"), bool) else None,
+            training=False if _called_for_inference(calls) else None,
+            axis=_axis(config.get("axis")),
         )
     return found
 
 
 def _batch_norms(
-    layer: dict[str, Any], scope: tuple[str, ...], depth: int
-) -> Iterator[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Yields scope and configuration; the outermost model's name is in no scope."""
+    layer: dict[str, Any], scope: tuple[str, ...], depth: int, trainable: bool
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any], object]]:
+    """Yields scope, configuration and calls; the outermost model's name is in no scope.
+
+    A layer inside a model that is not trainable is not trainable either.
+    """
     config = layer.get("config")
     if not isinstance(config, dict) or depth > _MAX_DEPTH:
         return
     name = config.get("name", layer.get("name"))
     if depth and isinstance(name, str):
         scope = (*scope, name)
+    trainable = trainable and config.get("trainable") is not False
     if "BatchNorm" in str(layer.get("class_name")):
-        yield scope, config
+        if not trainable:
+            config = config | {"trainable": False}
+        yield scope, config, layer.get("inbound_nodes")
     inner = config.get("layers")
     wrapped = config.get("layer")  # TimeDistributed and other wrappers
     for child in [*(inner if isinstance(inner, list) else []), wrapped]:
         if isinstance(child, dict):
-            yield from _batch_norms(child, scope, depth + 1)
+            yield from _batch_norms(child, scope, depth + 1, trainable)
+
+
+def _called_for_inference(calls: object, depth: int = 0) -> bool:
+    """Returns whether the calls of a layer in a functional model pass `training=False`.
+
+    Keras 2 writes a call as a list of `[layer, node, tensor, {keyword arguments}]`, Keras 3 as
+    `{"args": ..., "kwargs": {...}}`.
+    """
+    if depth > _CALL_DEPTH:
+        return False
+    if isinstance(calls, dict):
+        return calls.get("training") is False or _called_for_inference(
+            calls.get("kwargs"), depth + 1
+        )
+    return isinstance(calls, list) and any(_called_for_inference(one, depth + 1) for one in calls)
+
+
+def _axis(value: object) -> tuple[int, ...]:
+    """Returns the normalised axes as configured; an empty tuple if the configuration says none."""
+    axes = value if isinstance(value, list) else [value]
+    if all(isinstance(axis, int) and not isinstance(axis, bool) for axis in axes):
+        return tuple(axes)
+    return ()
 
 
 def _between_0_and_1(value: object) -> float | None:

@@ -10,8 +10,8 @@ from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
 from bn_tb.layers import mixing, trajectory
 from bn_tb.layers.layer import BatchNormLayer, Framework
 from bn_tb.runs.run import Run
-from bn_tb.runs.series import HistogramSeries
-from bn_tb.runs.tags import ParsedTag, Role, TagPatterns, parse_tag
+from bn_tb.runs.series import HistogramSeries, ScalarSeries
+from bn_tb.runs.tags import COUNTERS, ParsedTag, Role, TagPatterns, parse_tag
 
 
 def find_layers(
@@ -34,9 +34,11 @@ def find_layers(
         parsed = parse_tag(tag, patterns)
         if parsed:
             named.setdefault(parsed.layer, []).append(parsed)
-    wirings = _Wirings(graph)
+    wirings, counters = _Wirings(graph), _counters(run, patterns)
     layers = [
-        layer for name, tags in named.items() for layer in _layers_named(name, tags, run, wirings)
+        dataclasses.replace(layer, counters=counters.get(layer.name, {}))
+        for name, tags in named.items()
+        for layer in _layers_named(name, tags, run, wirings)
     ]
     layers += [
         BatchNormLayer(wiring.layer, wiring=wiring, framework=_graph_framework(wiring))
@@ -44,6 +46,20 @@ def find_layers(
         if not _trained_apart(wiring, layers)
     ]
     return tuple(map(_with_momentum, layers))
+
+
+def _counters(run: Run, patterns: TagPatterns) -> dict[str, dict[Role, ScalarSeries]]:
+    """Returns the counters of each layer by role."""
+    found: dict[str, dict[Role, ScalarSeries]] = {}
+    written = {
+        tag: ScalarSeries(series.steps, series.wall_times, series.maximum)
+        for tag, series in run.histograms.items()
+    }
+    for tag, counter in (written | dict(run.scalars)).items():
+        parsed = parse_tag(tag, patterns)
+        if parsed and parsed.role in COUNTERS:
+            found.setdefault(parsed.layer, {})[parsed.role] = trajectory.as_shown(counter)
+    return found
 
 
 def _trained_apart(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:

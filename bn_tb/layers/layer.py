@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from bn_tb.graph.graph_evidence import LayerWiring
 from bn_tb.layers import trajectory
-from bn_tb.runs.series import HistogramSeries
+from bn_tb.runs.series import HistogramSeries, ScalarSeries
 from bn_tb.runs.tags import Role
 
 INITIAL = {Role.MOVING_MEAN: 0.0, Role.MOVING_VARIANCE: 1.0}
@@ -47,6 +47,8 @@ class BatchNormLayer:
         `trajectory.as_shown`; what was written is in the run).
       variance: Series of the moving variance over channels, or None.
       weights: Other logged variables of this layer (gamma, beta, ...) by tag.
+      counters: What is counted for this layer alone, by role (`tags.COUNTERS`); steps strictly
+        increase.
       wiring: What the graph says of this layer, or None.
       momentum: Weight of the old value per update, or None if unknown.
       momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
@@ -61,6 +63,7 @@ class BatchNormLayer:
     mean: HistogramSeries | None = None
     variance: HistogramSeries | None = None
     weights: Mapping[str, HistogramSeries] = dataclasses.field(default_factory=dict)
+    counters: Mapping[Role, ScalarSeries] = dataclasses.field(default_factory=dict)
     wiring: LayerWiring | None = None
     momentum: float | None = None
     momentum_source: str | None = None

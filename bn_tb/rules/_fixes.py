@@ -15,11 +15,14 @@ KERAS_WIRING = """\
 tf.get_collection(tf.GraphKeys.UPDATE_OPS) does not see the updates of Keras layers. Use the \
 layers' own list, after the whole network is built:
 
-    updates = model.get_updates_for(model.inputs)  # or layer.updates
+    updates = [update for layer in model.layers for update in layer.updates]
     with tf.control_dependencies(updates):
         train_op = optimizer.minimize(loss)
 
-or train with model.fit, or build the network from tf.layers."""
+These are those of every call of the layers: model.get_updates_for(x) restricts them to the call \
+on x, which has to be the very tensor that the model was called on; model.inputs is another one \
+where the model was called on a placeholder of your own, and inside wrappers such as \
+TimeDistributed. Or train with model.fit, or build the network from tf.layers."""
 
 KERAS_TRAINING = """\
 Run the training pass in training mode:
@@ -46,16 +49,18 @@ Keep the updated statistics. Flax:
 Haiku: pass the state that apply returns to the next step."""
 
 KEEP_WEIGHTS = """
-The trained weights are good: some hundred forward passes over training data in training mode \
-fill in the statistics, without a new training."""
+The trained weights are good, and need no new training: bn_tb.recalibrate(model, batches) fills in \
+the statistics from training batches (a TensorFlow 1 session: \
+bn_tb.monitor.tf1.recalibrate(session, feeds))."""
 
 TRAIN_ANEW = """
 The weights fit the statistics as they stand: train the network anew. To fill in the statistics \
 afterwards would change what its layers compute."""
 
 KEEP_OR_TRAIN_ANEW = """
-If training ran in training mode, the weights are good: some hundred forward passes over training \
-data in that mode fill in the statistics. If it ran in inference mode, train the network anew."""
+If training ran in training mode, the weights are good: bn_tb.recalibrate(model, batches) fills in \
+the statistics (a TensorFlow 1 session: bn_tb.monitor.tf1.recalibrate(session, feeds)). If it ran \
+in inference mode, train the network anew; bn_tb.check(model, batches) tells which it was."""
 
 _UNKNOWN_UPDATES = """\
 Run the training pass in training mode and run the updates of the moving averages in every step. \

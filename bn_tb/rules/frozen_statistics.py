@@ -13,6 +13,9 @@ data and bad on evaluation data: apart by more than `gap` = 0.2, or a loss that 
 0.7 of its first value in training and is more than `worse` = 2 times that in evaluation, and there
 no lower than `stuck` = 0.9 of the first one, as on BN501's page.
 
+Statistics of exactly 0 and 1 beside a gamma and beta that are constant at other values, while the
+rest of the network is trained, are said as folded: a converted FrozenBatchNorm.
+
 ## Example
     moving_mean      steps 0..9: minimum -1.31, maximum 0.97 at every point
     moving_variance  steps 0..9: minimum 0.02, maximum 3.1 at every point
@@ -31,12 +34,14 @@ the frozen statistics too (`layer(x, training=False)`, `bn.eval()`).
 - http://blog.datumbox.com/the-batch-normalization-layer-of-keras-is-broken/
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence import metrics
-from bn_tb.layers import Motion
+from bn_tb.evidence.folded import is_folded
+from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules._words import layers_in_words
+from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Meaning, Severity, Verdict
@@ -50,6 +55,9 @@ FIX = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all frozen layers."""
+    folded = [layer for layer in subject.layers if is_folded(layer)]
+    if folded and subject.activity.moved:
+        yield _folded(folded)
     layers = [layer for layer in subject.layers if layer.motion is Motion.CONSTANT]
     if not layers:
         return
@@ -74,6 +82,23 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         layers=tuple(layer.name for layer in layers),
         step=last,
         severity=Severity.WARNING if gap else None,
+    )
+
+
+def _folded(layers: list[BatchNormLayer]) -> Evidence:
+    names = [layer.name for layer in layers]
+    return Evidence(
+        message=(
+            f"The moving statistics of {layers_in_words(names)} are exactly 0 and 1, and gamma and "
+            "beta are constant at other values: statistics folded into them, as in a converted "
+            "FrozenBatchNorm. Training and evaluation see the same layer."
+        ),
+        proof=tuple(
+            f"{shortened(tag)}: {series.minimum[0]:.4g} to {series.maximum[0]:.4g}, constant"
+            for tag, series in itertools.islice(layers[0].weights.items(), 2)
+        ),
+        fix="Nothing, if the layers were converted and are frozen on purpose.",
+        layers=tuple(names),
     )
 
 

@@ -93,4 +93,5 @@ RULE = Rule(
     LIMITS,
     meaning=Meaning(Verdict.STALE, as_info=True),
     explained_by=WIRING,
+    covers=("BN205",),
 )

@@ -22,8 +22,19 @@ What proves that training went on, best first:
 - nothing else is logged and steps advance: likely;
 - weights are logged and none ever changed: the run does not train, and the rule stays silent.
 
-If the graph wires the updates to the train op and a placeholder decides whether the layer is in
-training mode, that placeholder was never True in training.
+Why, where the log tells, first match first:
+
+- the graph wires the updates to the train op and a placeholder decides whether the layer is in
+  training mode: that placeholder was never True in training;
+- the layer's counter (`num_batches_tracked`) grows: it runs in training mode, and the momentum
+gives
+  new batches no weight (PyTorch 0, Keras 1);
+- its counter stands still: it is held in evaluation mode where other layers are updated (an
+  overridden `train()`, `norm_eval`), else the whole network is;
+- the Keras configuration says `trainable: false`, or shows a call with `training=False`.
+
+Left alone is a layer whose gamma and beta are logged, constant and not 1 and 0: a FrozenBatchNorm,
+whose statistics were folded into them when a model was converted.
 
 ## Example
     moving_mean      steps 1..500: minimum 0, maximum 0
@@ -51,9 +62,11 @@ the initial values, and only a new training helps.
 
 from collections.abc import Iterator, Mapping
 
+from bn_tb.evidence.folded import is_folded
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._training import proof_of_training
+from bn_tb.rules._causes import Cause, cause_of, proof_of
+from bn_tb.rules._training import Proof, proof_of_training
 from bn_tb.rules._wiring import WIRING, updates_of
 from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Limit, Rule
@@ -66,28 +79,35 @@ LIMITS = {
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
-    """Yields one piece of evidence for all layers that were never updated."""
-    layers = [
-        layer
-        for layer in subject.layers
-        if layer.motion is Motion.INITIAL
-        and min(series.steps.size for _, series in layer.finite) >= limits["min_steps"]
-    ]
-    if not layers:
-        return
-    last = max(layer.steps[1] for layer in layers if layer.steps)
-    proof = proof_of_training(subject, last)
-    if proof is None:
-        return
-    switch = _fixes.switch_to_blame(layers)
-    yield Evidence(
+    """Yields one piece of evidence for all layers that were never updated for one reason."""
+    groups: dict[Cause, list[BatchNormLayer]] = {}
+    for layer in subject.layers:
+        if _never_updated(layer, limits["min_steps"]):
+            groups.setdefault(cause_of(subject, layer), []).append(layer)
+    for cause, layers in groups.items():
+        last = max(layer.steps[1] for layer in layers if layer.steps)
+        proof = proof_of_training(subject, last)
+        if proof is not None:
+            yield _evidence(layers, last, cause, proof)
+
+
+def _never_updated(layer: BatchNormLayer, min_steps: float) -> bool:
+    return (
+        layer.motion is Motion.INITIAL
+        and min(series.steps.size for _, series in layer.finite) >= min_steps
+        and not is_folded(layer)
+    )
+
+
+def _evidence(layers: list[BatchNormLayer], last: int, cause: Cause, proof: Proof) -> Evidence:
+    return Evidence(
         message=(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} were "
-            f"never updated: after step {last} they still hold their initial values, "
-            f"although the network was trained. {_consequence(switch)}"
+            f"never updated: after step {last} they still hold their initial values, although the "
+            f"network was trained. {cause.sentence or 'Evaluation normalises with these values.'}"
         ),
-        proof=(*_held(layers[0]), proof.line, *_wired(layers, switch)),
-        fix=_fixes.updates(layers) + (_fixes.TRAIN_ANEW if switch else _fixes.KEEP_OR_TRAIN_ANEW),
+        proof=(*_held(layers[0]), proof.line, *proof_of(layers), *_wired(layers)),
+        fix=cause.fix + cause.aftercare,
         layers=tuple(layer.name for layer in layers),
         step=last,
         confidence=Confidence.CONFIRMED if proof.certain else Confidence.LIKELY,
@@ -102,17 +122,8 @@ def _held(layer: BatchNormLayer) -> Iterator[str]:
         )
 
 
-def _consequence(switch: str) -> str:
-    if not switch:
-        return "Evaluation normalises with these values."
-    return (
-        "Their updates are wired to the train op, so the placeholder "
-        f"{shortened(switch)} was never True in training: training normalised with these values "
-        "too, as evaluation does."
-    )
-
-
-def _wired(layers: list[BatchNormLayer], switch: str) -> Iterator[str]:
+def _wired(layers: list[BatchNormLayer]) -> Iterator[str]:
+    switch = _fixes.switch_to_blame(layers)
     if switch and layers[0].wiring:
         for update in updates_of(layers[0].wiring):
             needed = f"needed by {update.needed_by}" if update.needed_by else "run in training"

@@ -80,4 +80,5 @@ RULE = Rule(
     __doc__ or "",
     meaning=Meaning(Verdict.BROKEN, as_info=True),
     explained_by=("BN302", "BN304"),
+    covers=("BN902",),
 )

@@ -29,9 +29,10 @@ training step.
 - https://github.com/fartashf/vsepp/issues/4
 """
 
+import re
 from collections.abc import Iterator, Mapping
 
-from bn_tb.rules import _fixes
+from bn_tb.rules._causes import cause_of, proof_of
 from bn_tb.rules._plateaus import Stillness, stillness_of
 from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words
@@ -42,6 +43,19 @@ from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 LIMITS = {
     "intervals": Limit(3, "logged intervals at rest", "failure catalogue F13: constant x >= 3"),
 }
+
+
+_OBSERVER = re.compile(r"fake_quant|activation_post_process|(?:^|[/._])(?:\w+_)?observer", re.I)
+"""Names of torch.ao.quantization and of tensorflow_model_optimization."""
+
+_RECIPE = (
+    "Quantisation-aware training freezes batch norm on purpose after some epochs, as its recipe "
+    "says."
+)
+_RECIPE_FIX = (
+    "Nothing, if the recipe freezes them (torch.ao.nn.intrinsic.qat.freeze_bn_stats); else see "
+    "that the layers stay in training mode."
+)
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
@@ -72,21 +86,30 @@ def _evidence(subject: Subject, since: int, entries: list[tuple[str, Stillness]]
     still = entries[0][1]
     last = int(still.steps[-1])
     layers = [layer for layer in subject.layers if layer.name in set(names)]
+    recipe = _quantised(subject)
+    cause = cause_of(subject, layers[0], since)
     return Evidence(
         message=(
             f"The moving statistics of {layers_in_words(names)} stopped at step {since} and are "
             f"constant until step {last}, while training went on: evaluation uses statistics of "
-            "an older network."
+            f"an older network. {_RECIPE if recipe else cause.sentence}".rstrip()
         ),
         proof=(
             f"{names[0]}: bit for bit constant from step {since} to {last}",
             f"meanwhile {still.pulse.tag}",
+            *proof_of(layers),
         ),
-        fix=_fixes.updates(layers),
+        fix=_RECIPE_FIX if recipe else cause.fix,
         layers=tuple(names),
         step=since,
         confidence=Confidence.CONFIRMED if still.pulse.by_weights else Confidence.LIKELY,
+        severity=Severity.INFO if recipe else None,
     )
+
+
+def _quantised(subject: Subject) -> bool:
+    """Returns whether a run trains for quantisation, by the names of its observers."""
+    return any(map(_OBSERVER.search, subject.run.all_tags))
 
 
 RULE = Rule(
@@ -96,6 +119,7 @@ RULE = Rule(
     check,
     __doc__ or "",
     LIMITS,
-    meaning=Meaning(Verdict.STALE, as_info=True),
+    meaning=Meaning(Verdict.STALE),
     explained_by=WIRING,
+    covers=("BN205",),
 )

@@ -19,9 +19,13 @@ class Role(enum.Enum):
     BETA = "beta"
     WEIGHT = "weight"
     UPDATE_COUNT = "update_count"
+    TRAINING_PASSES = "training_passes"
+    EVALUATION_PASSES = "evaluation_passes"
 
 
 STATISTICS = (Role.MOVING_MEAN, Role.MOVING_VARIANCE)
+COUNTERS = (Role.UPDATE_COUNT, Role.TRAINING_PASSES, Role.EVALUATION_PASSES)
+"""What counts since the layer was made: updates of its statistics, forward passes by mode."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +73,12 @@ _NAMES: dict[Role, dict[str, tuple[str, ...]]] = {
         "Paddle": ("_variance",),
         "hand-written": ("pop_var", "pop_variance", "population_variance"),
     },
-    Role.UPDATE_COUNT: {"PyTorch": ("num_batches_tracked",)},
+    Role.UPDATE_COUNT: {
+        "PyTorch": ("num_batches_tracked",),
+        "bn_tb.monitor": ("statistics_updates",),
+    },
+    Role.TRAINING_PASSES: {"bn_tb.monitor": ("training_passes",)},
+    Role.EVALUATION_PASSES: {"bn_tb.monitor": ("evaluation_passes",)},
     Role.GAMMA: {"scale of the layer": ("gamma",)},
     Role.BETA: {"offset of the layer": ("beta",)},
     Role.WEIGHT: {

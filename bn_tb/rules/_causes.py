@@ -1,0 +1,179 @@
+"""Why statistics stand still although their network is trained, where the log tells."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from bn_tb.evidence.counting import Count, count_of, counted
+from bn_tb.layers import BatchNormLayer, Framework, Motion
+from bn_tb.rules import _fixes
+from bn_tb.rules._words import shortened
+from bn_tb.rules.subject import Subject
+
+
+@dataclasses.dataclass(frozen=True)
+class Cause:
+    """One cause, equal for all layers that share it.
+
+    Attributes:
+      sentence: What it is, after the message; an empty string if nothing tells.
+      fix: What to change.
+      aftercare: What that means for the weights that were trained.
+    """
+
+    sentence: str
+    fix: str
+    aftercare: str
+
+
+MOMENTUM_ZERO = Cause(
+    "The counters of their updates grow, so the layers do run in training mode: the momentum gives "
+    "new batches no weight (PyTorch: momentum=0, Keras and TensorFlow: momentum=1).",
+    """\
+PyTorch's momentum is the weight of the new batch, the other way round than in Keras and \
+TensorFlow. Give it some weight:
+
+    nn.BatchNorm2d(channels, momentum=0.1)
+
+model.train() does not help: the layers are in training mode.""",
+    _fixes.KEEP_WEIGHTS,
+)
+
+HELD = Cause(
+    "Other layers of the network are updated: these are held in evaluation mode, or have a "
+    "momentum that gives new batches no weight.",
+    """\
+model.train() does not reach these layers. By likelihood:
+
+1. Something puts them back into evaluation mode after model.train(): an overridden train() \
+(norm_eval=True in OpenMMLab's backbones, frozen_stages), a freezing helper. Look for .eval() in \
+the code of these modules, or print [m.training for m in model.modules()] in the training loop: \
+False here, True elsewhere.
+2. They were built with momentum=0 (PyTorch): print(layer.momentum).
+
+To train them, switch that off for networks that are trained from the start:
+
+    for module in backbone.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
+
+after every model.train().""",
+    _fixes.TRAIN_ANEW,
+)
+
+HELD_BY_COUNTER = dataclasses.replace(
+    HELD,
+    sentence="Their counters of updates stand still while other layers are updated: these layers "
+    "are held in evaluation mode in training.",
+)
+
+EVALUATION_MODE = Cause(
+    "The counters of their updates stand still: no batch was seen in training mode.",
+    """\
+By likelihood:
+
+1. model.train() is not called, or model.eval() is called after it (after a validation). Print \
+model.training in the training loop: False. Then
+
+    model.train()
+
+before every training epoch, also after each validation.
+2. What is logged is not what is trained: a copy or a server that averages model.parameters() only \
+leaves the buffers out. Then the weights logged here change once a round, and the copy that is \
+trained has other statistics: average model.state_dict() instead.
+3. The layers are put back into evaluation mode (an overridden train(), norm_eval): \
+model.training is True, and module.training is False in these layers.
+4. track_running_stats was set to False after the layers were built.""",
+    _fixes.KEEP_OR_TRAIN_ANEW,
+)
+
+_NOT_TRAINABLE = Cause(
+    "The Keras configuration says trainable: false, and a layer that is not trainable runs in "
+    "inference mode.",
+    """\
+Set the layers trainable before compile:
+
+    model.trainable = True
+    for layer in model.layers:
+        layer.trainable = True
+    model.compile(optimizer, loss)
+
+A layer inside a model that is not trainable is not trainable either. If the layers are frozen on \
+purpose, load pretrained statistics with the weights.""",
+    _fixes.TRAIN_ANEW,
+)
+
+_CALLED_WITH_FALSE = Cause(
+    "The Keras configuration shows that the model calls them with training=False, which neither "
+    "fit nor model(x, training=True) overrides.",
+    """\
+Take training=False out of the call that builds the model, so that fit decides:
+
+    x = layers.BatchNormalization()(x)
+
+For a layer that shall be frozen, load pretrained statistics with the weights.""",
+    _fixes.TRAIN_ANEW,
+)
+
+_IN_FIT = Cause(
+    "",
+    """\
+model.fit trains in training mode by itself, so something switches it off. By likelihood:
+
+1. The layers are called with training=False when the model is built: take it out.
+2. layer.trainable or model.trainable is False: set it to True before compile.
+3. A train_step of your own calls the model without it:
+
+    y_pred = self(x, training=True)""",
+    _fixes.KEEP_OR_TRAIN_ANEW,
+)
+
+
+def cause_of(subject: Subject, layer: BatchNormLayer, since: float = float("-inf")) -> Cause:
+    """Returns why a layer stands still from step `since` on, as far as the log tells."""
+    switch = _fixes.switch_to_blame([layer])
+    if switch:
+        return Cause(_switched_off(switch), _fixes.updates([layer]), _fixes.TRAIN_ANEW)
+    count = count_of(layer, since)
+    if count is Count.GROWS:
+        return MOMENTUM_ZERO
+    if count is Count.STANDS:
+        return HELD_BY_COUNTER if _others_are_updated(subject, layer) else EVALUATION_MODE
+    configured = _by_configuration(subject, layer)
+    if configured is not None:
+        return configured
+    if layer.framework is Framework.TORCH and _others_are_updated(subject, layer):
+        return HELD
+    return Cause("", _fixes.updates([layer]), _fixes.KEEP_OR_TRAIN_ANEW)
+
+
+def proof_of(layers: Sequence[BatchNormLayer]) -> tuple[str, ...]:
+    """Returns what layers say of their cause themselves, for the proof."""
+    return tuple(line for line in map(counted, layers[:1]) if line)
+
+
+def _by_configuration(subject: Subject, layer: BatchNormLayer) -> Cause | None:
+    if layer.framework is not Framework.KERAS:
+        return None
+    if layer.wiring is not None and layer.wiring.trainable is False:
+        return _NOT_TRAINABLE
+    if layer.wiring is not None and layer.wiring.training is False and not layer.wiring.updates:
+        return _CALLED_WITH_FALSE
+    fits = any(tag.startswith("epoch_") for one in subject.experiment for tag in one.run.scalars)
+    return _IN_FIT if fits else None
+
+
+def _others_are_updated(subject: Subject, layer: BatchNormLayer) -> bool:
+    others = [other for other in subject.layers if other is not layer]
+    return any(
+        count_of(other) is Count.GROWS or other.motion is Motion.MOVING
+        for other in others
+        if other.framework is layer.framework
+    )
+
+
+def _switched_off(switch: str) -> str:
+    return (
+        "Their updates are wired to the train op, so the placeholder "
+        f"{shortened(switch)} was never True in training: training normalised with these values "
+        "too, as evaluation does."
+    )
