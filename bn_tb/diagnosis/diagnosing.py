@@ -16,6 +16,7 @@ from bn_tb.errors import fault_in_words
 from bn_tb.evidence import metrics
 from bn_tb.evidence.activity import activity_of
 from bn_tb.evidence.clock import clock_of
+from bn_tb.evidence.copies import copies_of
 from bn_tb.evidence.lag import lags_of
 from bn_tb.layers import find_layers
 from bn_tb.rules import ALL_RULES, RULES
@@ -85,12 +86,14 @@ def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject
     others = [other for other in experiment if other is not run]
     clock = clock_of(run, others, options.updates_per_step)
     measured = metrics.metrics_of(run)
+    copies = copies_of(layers, run.histograms)
     return Subject(
         run=run,
         layers=layers,
         graph=evidence,
         clock=clock,
-        lags=lags_of(layers, clock),
+        copies=copies,
+        lags=lags_of(layers, clock, copies),
         activity=activity_of(run, measured),
         metrics=measured,
     )

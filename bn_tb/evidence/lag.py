@@ -7,12 +7,13 @@ are unknown: see `curve`.
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from bn_tb.evidence import curve
 from bn_tb.evidence.clock import Clock, own_clock
+from bn_tb.evidence.copies import Copy
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.runs.series import MEDIAN, HistogramSeries
 from bn_tb.runs.tags import Role
@@ -59,17 +60,26 @@ class Lag:
     share: float | None = None
 
 
-def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
+def lags_of(
+    layers: Sequence[BatchNormLayer], clock: Clock, copies: Mapping[str, Copy] | None = None
+) -> tuple[Lag, ...]:
     """Returns what is left of the initial values of each layer of a run.
 
     Layers with one momentum share what their curves say: the momentum of a network is as a rule
-    one number.
+    one number. A copy has the decay of its averaging, whatever the momentum of the original is.
+
+    Args:
+      layers: Layers of a run.
+      clock: Its clock.
+      copies: Layers that belong to a copy.
     """
+    models = {name: copy.model for name, copy in (copies or {}).items()}
+    layers = [_of_copy(layer) if layer.name in models else layer for layer in layers]
     clocks = [own_clock(layer, clock) for layer in layers]
     lags = [_by_momentum(*pair) for pair in zip(layers, clocks, strict=True)]
-    groups: dict[float | None, list[int]] = {}
+    groups: dict[tuple[float | None, str], list[int]] = {}
     for at, lag in enumerate(lags):
-        groups.setdefault(lag.momentum, []).append(at)
+        groups.setdefault((lag.momentum, models.get(layers[at].name, "")), []).append(at)
     for members in groups.values():
         began = {at: found for at in members if (found := _began(layers[at], lags[at], clock))}
         if began:
@@ -77,6 +87,11 @@ def lags_of(layers: Sequence[BatchNormLayer], clock: Clock) -> tuple[Lag, ...]:
             for at in members:
                 lags[at] = _with_curve(lags[at], share, began.get(at))
     return tuple(_against_variance(*each) for each in zip(layers, lags, clocks, strict=True))
+
+
+def _of_copy(layer: BatchNormLayer) -> BatchNormLayer:
+    """Returns a layer of a copy without what is said of its original: momentum and counters."""
+    return dataclasses.replace(layer, momentum=None, momentum_source=None, counters={})
 
 
 def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:

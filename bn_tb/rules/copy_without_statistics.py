@@ -31,24 +31,15 @@ before using the copy. Keras: go over `weights`, not `trainable_weights`.
 - https://github.com/DLR-RM/stable-baselines3/issues/996
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
+from bn_tb.evidence.copies import Copy
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
-from bn_tb.rules.verdict import Meaning, Severity, Verdict
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
-_COPY_WORDS = frozenset(
-    (
-        *("ema", "teacher", "target", "average", "averaged", "avg", "swa", "shadow", "momentum"),
-        *("slow", "polyak", "key", "k"),
-    )
-)
-_SPLIT = re.compile(r"[/.]")
-_WORD = re.compile(r"[a-z]+")
-_WRAPPERS = ("module", "model", "net", "network")
 FIX = (
     "Copy the statistics with the weights. PyTorch:\n\n"
     "    for copied, own in zip(ema.buffers(), model.buffers()):\n"
@@ -59,60 +50,47 @@ FIX = (
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
-    """Yields one piece of evidence for all such copies."""
-    moving = {}
+    """Yields one piece of evidence for all such copies, apart for those named and recognised."""
+    found: dict[bool, list[tuple[BatchNormLayer, Copy, str]]] = {}
     for layer in subject.layers:
-        if layer.motion is Motion.MOVING and _copy_of(layer.name) is None:
-            moving.update(dict.fromkeys(_endings(layer.name), layer.name))
-    found = []
-    for layer in subject.layers:
-        copied = _copy_of(layer.name) if layer.motion is Motion.INITIAL else None
-        if copied is None or copied[1] not in moving:
+        copy = subject.copies.get(layer.name)
+        if copy is None or layer.motion not in (Motion.INITIAL, Motion.CONSTANT):
             continue
-        weight = _moving_weight(subject, layer, copied[0])
-        if weight:
-            found.append((layer.name, moving[copied[1]], weight))
-    if found:
-        names = tuple(name for name, _, _ in found)
-        copy, original, weight = (shortened(name) for name in found[0])
-        yield Evidence(
-            message=(
-                f"The copy takes over the weights and not the moving statistics: those of "
-                f"{layers_in_words(names)} still hold their initial values, those of the original "
-                "move."
-            ),
-            proof=(f"{original} moves", f"{weight} changes", f"{copy} is exactly initial"),
-            fix=FIX,
-            layers=names,
-        )
+        weight = _moving_weight(subject, layer, copy.model)
+        if copy.original.motion is Motion.MOVING and weight:
+            found.setdefault(copy.named, []).append((layer, copy, weight))
+    for named, entries in found.items():
+        yield _evidence(entries, Confidence.CONFIRMED if named else Confidence.LIKELY)
 
 
-def _parts(name: str) -> list[str]:
-    return [part for part in _SPLIT.split(name.lower()) if part]
+def _evidence(entries: list[tuple[BatchNormLayer, Copy, str]], confidence: Confidence) -> Evidence:
+    names = tuple(layer.name for layer, _, _ in entries)
+    layer, copy, weight = entries[0]
+    initial = layer.motion is Motion.INITIAL
+    held = "still hold their initial values" if initial else "stay as they are"
+    return Evidence(
+        message=(
+            f"The copy takes over the weights and not the moving statistics: those of "
+            f"{layers_in_words(names)} {held}, those of the original move."
+        ),
+        proof=(
+            f"{shortened(copy.original.name)} moves",
+            f"{shortened(weight)} changes",
+            f"{shortened(layer.name)} is {'exactly initial' if initial else 'constant'}",
+        ),
+        fix=FIX,
+        layers=names,
+        confidence=confidence,
+    )
 
 
-def _copy_of(name: str) -> tuple[str, str] | None:
-    """Returns the component that names a copy and what follows it, or None."""
-    parts = _parts(name)
-    for at, part in enumerate(parts[:-1]):
-        if _COPY_WORDS.intersection(_WORD.findall(part)):
-            rest = parts[at + 1 :]
-            while len(rest) > 1 and rest[0] in _WRAPPERS:
-                rest = rest[1:]
-            return part, ".".join(rest)
-    return None
-
-
-def _endings(name: str) -> Iterator[str]:
-    parts = _parts(name)
-    return (".".join(parts[at:]) for at in range(len(parts)))
-
-
-def _moving_weight(subject: Subject, layer: BatchNormLayer, component: str) -> str:
+def _moving_weight(subject: Subject, layer: BatchNormLayer, model: str) -> str:
     """Returns a weight of the copy that changes: the layer's own, or of the same copy."""
     moved = subject.activity.moved
     own = [tag for tag in layer.weights if tag in moved]
-    same = [] if own else [tag for tag in moved if component in _parts(tag)]
+    same = (
+        [] if own else [tag for tag in moved if model in tag.lower().replace("/", ".").split(".")]
+    )
     return next(iter(own or same), "")
 
 
@@ -123,5 +101,5 @@ RULE = Rule(
     check,
     __doc__ or "",
     meaning=Meaning(Verdict.STALE, as_info=True),
-    covers=("BN101",),
+    covers=("BN101", "BN102"),
 )

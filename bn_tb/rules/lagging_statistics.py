@@ -59,7 +59,7 @@ before evaluating (precise BN). PyTorch counts the other way round: its momentum
 - https://github.com/keras-team/keras/pull/9003
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
@@ -77,6 +77,14 @@ LIMITS = {
 }
 
 
+COPY_FIX = (
+    "These layers belong to a copy that averages the network, and lag by the decay of that "
+    "averaging, not by the momentum of batch norm. Use a lower decay for this many steps, or "
+    "one that warms up, min(decay, (1 + step) / (10 + step)); or copy the statistics instead of "
+    "averaging them."
+)
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence per group of layers with the same share."""
     groups: dict[tuple[float | None, ...], list[tuple[BatchNormLayer, Lag]]] = {}
@@ -84,13 +92,31 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         known = lag.updates is not None or lag.decay is not None
         if known and lag.from_defaults and (lag.share or 0.0) > limits["lagging"]:
             groups.setdefault((lag.momentum, lag.updates, lag.decay), []).append((layer, lag))
-    for group in groups.values():
+    copied = subject.copies
+    for group in _apart(groups.values(), copied):
         worst = max((lag for _, lag in group), key=lambda lag: lag.share or 0.0)
-        yield _evidence([layer for layer, _ in group], worst, subject.clock.unit, limits)
+        yield _evidence(
+            [layer for layer, _ in group],
+            worst,
+            subject.clock.unit,
+            limits,
+            group[0][0].name in copied,
+        )
+
+
+_Group = list[tuple[BatchNormLayer, Lag]]
+
+
+def _apart(groups: Iterable[_Group], copied: Container[str]) -> Iterator[_Group]:
+    """Yields groups without layers of copies, and those of copies apart."""
+    for group in groups:
+        for of_copy in (False, True):
+            if some := [one for one in group if (one[0].name in copied) == of_copy]:
+                yield some
 
 
 def _evidence(
-    layers: list[BatchNormLayer], lag: Lag, unit: str, limits: Mapping[str, float]
+    layers: list[BatchNormLayer], lag: Lag, unit: str, limits: Mapping[str, float], is_copy: bool
 ) -> Evidence:
     weight, share = lag.weight or 0.0, lag.share or 0.0
     last = max(layer.steps[1] for layer in layers if layer.steps)
@@ -108,7 +134,7 @@ def _evidence(
             f"behind: {when}, {_left(weight, share)}. Evaluation normalises with this mixture."
         ),
         proof=proof,
-        fix=_fix(layers, lag, limits["lagging"]),
+        fix=COPY_FIX if is_copy else _fix(layers, lag, limits["lagging"]),
         layers=tuple(layer.name for layer in layers),
         step=last,
         severity=Severity.ERROR if share > limits["stale"] else Severity.WARNING,

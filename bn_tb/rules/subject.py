@@ -1,10 +1,11 @@
 """What a rule is given, and what it gives."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bn_tb.evidence.activity import Activity
 from bn_tb.evidence.clock import Clock
+from bn_tb.evidence.copies import Copy
 from bn_tb.evidence.lag import Lag
 from bn_tb.evidence.metrics import Metric
 from bn_tb.graph.graph_evidence import GraphEvidence
@@ -67,6 +68,7 @@ class Subject:
       graph: What its graphs prove, or None without a readable graph.
       related: The other runs of the same experiment (train/, validation/, rank0/ ...).
       clock: Updates of the statistics per logged step.
+      copies: Layers that belong to a copy of the network, by name.
       lags: What is left of the initial values, one entry per layer.
       activity: What proves that the run trained.
       metrics: The metrics of the run.
@@ -78,6 +80,7 @@ class Subject:
     graph: GraphEvidence | None = None
     related: tuple["Subject", ...] = ()
     clock: Clock = dataclasses.field(default_factory=Clock)
+    copies: Mapping[str, Copy] = dataclasses.field(default_factory=dict)
     lags: tuple[Lag, ...] = ()
     activity: Activity = dataclasses.field(default_factory=Activity)
     metrics: tuple[Metric, ...] = ()
