@@ -95,6 +95,8 @@ class LayerWiring:
       models: Names of the train ops that train the model of the layer; empty where none is known.
       trainable: Keras' trainable flag; None without Keras configuration.
       axis: The axes that Keras' configuration keeps statistics for; empty without it.
+      data_format: `channels_last` or `channels_first`, if all two-dimensional convolutions of the
+        Keras configuration agree; else empty.
     """
 
     layer: str
@@ -116,6 +118,7 @@ class LayerWiring:
     models: frozenset[str] = frozenset()
     trainable: bool | None = None
     axis: tuple[int, ...] = ()
+    data_format: str = ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,7 @@ def read(data: bytes) -> dict[str, LayerWiring]:
     if not isinstance(model, dict):
         raise ValueError("JSON is no object, expected a Keras model")
     found = {}
+    data_format = _data_format(model)
     for scope, config, calls in _batch_norms(model, (), 0, True):
         name = "/".join(scope)
         found[name] = LayerWiring(
@@ -36,6 +37,7 @@ def read(data: bytes) -> dict[str, LayerWiring]:
             trainable=config["trainable"] if isinstance(config.get("trainable"), bool) else None,
             training=False if _called_for_inference(calls) else None,
             axis=_axis(config.get("axis")),
+            data_format=data_format,
         )
     return found
 
@@ -78,6 +80,23 @@ def _called_for_inference(calls: object, depth: int = 0) -> bool:
             calls.get("kwargs"), depth + 1
         )
     return isinstance(calls, list) and any(_called_for_inference(one, depth + 1) for one in calls)
+
+
+def _data_format(model: dict[str, Any]) -> str:
+    """Returns what all layers for pictures say of their data, or an empty string."""
+    formats = set[str]()
+    waiting: list[tuple[object, int]] = [(model, 0)]
+    while waiting:
+        layer, depth = waiting.pop()
+        config = layer.get("config") if isinstance(layer, dict) else None
+        if not isinstance(config, dict) or depth > _MAX_DEPTH:
+            continue
+        if "2D" in str(layer.get("class_name")) and "data_format" in config:  # type: ignore[attr-defined]
+            formats.add(str(config["data_format"]))
+        inner = config.get("layers")
+        waiting += [(one, depth + 1) for one in (inner if isinstance(inner, list) else [])]
+        waiting.append((config.get("layer"), depth + 1))
+    return formats.pop() if len(formats) == 1 else ""
 
 
 def _axis(value: object) -> tuple[int, ...]:

@@ -32,8 +32,10 @@ from bn_tb.rules import (
     steps_went_back,
     too_few_points,
     unwired_updates,
+    updated_in_evaluation,
     updates_stopped,
     updates_wired_to_loss,
+    wrong_axis,
 )
 from bn_tb.rules.rule import Rule
 
@@ -51,6 +53,7 @@ ALL_RULES: tuple[Rule, ...] = (
     low_momentum.RULE,
     noisy_statistics.RULE,
     momentum_mismatch.RULE,
+    updated_in_evaluation.RULE,
     non_finite_statistics.RULE,
     negative_variance.RULE,
     collapsed_variance.RULE,
@@ -64,6 +67,7 @@ ALL_RULES: tuple[Rule, ...] = (
     saver_without_statistics.RULE,
     batch_statistics_in_evaluation.RULE,
     cross_model_updates.RULE,
+    wrong_axis.RULE,
     gap_explained.RULE,
     replicas_disagree.RULE,
     statistics_not_logged.RULE,

@@ -15,6 +15,9 @@ point.
 A layer whose batches have no variance at all (BN303) is left out: its gradients are 0, and nobody
 froze anything.
 
+Where gamma and beta are exactly 1 and 0 at all points, nobody froze a trained layer: they were
+never given to the optimizer, which is said instead, whatever the statistics do.
+
 ## Example
     bn1.weight           bit for bit constant, 50 points
     bn1.running_var      mean 0.61 at step 0, 1.16 at step 490
@@ -42,7 +45,7 @@ from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
-from bn_tb.rules.verdict import Severity
+from bn_tb.rules.verdict import Confidence, Severity
 
 LIMITS = {
     "variance_ratio": Limit(1.25, "last mean variance / first, or inverse", "catalogue F03"),
@@ -56,10 +59,27 @@ FIX = (
 )
 
 
+OPTIMIZER = """\
+Make the optimizer when the model is complete, from all of its parameters:
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+A list that is filtered by name or built before the layers were replaced leaves them out. Keras \
+and TensorFlow 1: look at the list of variables given to apply_gradients or \
+minimize(var_list=...). The statistics are fine: do not freeze them."""
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all such layers."""
     moved = set(subject.activity.moved)
-    found = [layer for layer in subject.layers if moved and _moves_frozen(layer, limits)]
+    untrained = [layer for layer in subject.layers if moved and _never_trained(layer)]
+    if untrained:
+        yield _not_in_the_optimizer(subject, untrained)
+    found = [
+        layer
+        for layer in subject.layers
+        if moved and layer not in untrained and _moves_frozen(layer, limits)
+    ]
     if not found:
         return
     names = [layer.name for layer in found]
@@ -75,6 +95,35 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         ),
         fix=FIX,
         layers=tuple(names),
+    )
+
+
+def _never_trained(layer: BatchNormLayer) -> bool:
+    """Returns whether gamma and beta are exactly 1 and 0 at all points while statistics move."""
+    own = [series for series in layer.weights.values() if series.steps.size > 1]
+    if layer.motion is not Motion.MOVING or len(own) != 2 or gets_no_signal(layer):
+        return False
+    one, zero = (
+        [bool(trajectory.holds(series, value).all()) for series in own] for value in (1.0, 0.0)
+    )
+    return (one[0] and zero[1]) or (zero[0] and one[1])
+
+
+def _not_in_the_optimizer(subject: Subject, layers: list[BatchNormLayer]) -> Evidence:
+    names = [layer.name for layer in layers]
+    return Evidence(
+        message=(
+            f"Gamma and beta of {layers_in_words(names)} were never trained: exactly 1 and 0 at "
+            "all points, while their moving statistics move and other weights are trained. They "
+            "were probably never given to the optimizer."
+        ),
+        proof=(
+            *(f"{shortened(tag)} is bit for bit constant" for tag in layers[0].weights),
+            f"{shortened(subject.activity.moved[0])} changes: the run trains",
+        ),
+        fix=OPTIMIZER,
+        layers=tuple(names),
+        confidence=Confidence.LIKELY,
     )
 
 

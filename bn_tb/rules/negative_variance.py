@@ -27,6 +27,7 @@ order (layers reused in one graph).
 
 from collections.abc import Iterator, Mapping
 
+from bn_tb.layers import trajectory
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -37,6 +38,12 @@ FIX = (
     "Use the framework's layer, or compute the variance around the mean and in float32 "
     "(E[x^2] - E[x]^2 cancels). If one layer is applied several times a step, give each use its "
     "own statistics. Then fill in the statistics again with forward passes in training mode."
+)
+
+
+LOADED = (
+    "The values never change: they were loaded or converted like that. Look whether mean and "
+    "variance were swapped in the conversion of the checkpoint, and load it again."
 )
 
 
@@ -52,16 +59,18 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         return
     names = [name for name, _, _ in found]
     step = min(int(series.steps[at]) for _, series, at in found)
+    loaded = all(at == 0 and not trajectory.changes(series).any() for _, series, at in found)
+    since = "at all points" if loaded else f"from step {step} on"
     yield Evidence(
         message=(
-            f"The moving variance of {layers_in_words(names)} is below 0 in some channel from step "
-            f"{step} on: evaluation takes the root of it."
+            f"The moving variance of {layers_in_words(names)} is below 0 in some channel {since}: "
+            "evaluation takes the root of it."
         ),
         proof=tuple(
             f"{name}: minimum {series.minimum[at]:.4g} at step {series.steps[at]}"
             for name, series, at in found[:3]
         ),
-        fix=FIX,
+        fix=LOADED if loaded else FIX,
         layers=tuple(names),
         step=step,
     )

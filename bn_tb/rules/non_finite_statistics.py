@@ -43,6 +43,13 @@ FIX = (
 )
 
 
+LOADED = (
+    "Look at what was loaded: a checkpoint that was saved broken, or converted with mean and "
+    "variance swapped or missing. If nothing was loaded, look at the first batch: its inputs, "
+    "and mixed precision. Then re-estimate the statistics: bn_tb.recalibrate(model, batches)."
+)
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all layers, the first one hit in front."""
     hits: dict[str, tuple[int, str]] = {}
@@ -59,17 +66,24 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         return
     names = sorted(hits, key=lambda name: hits[name][0])
     first_step = hits[names[0]][0]
-    kind = "where it began" if len(names) > 1 else "and cannot recover"
+    from_the_start = all(hits[name][1].startswith("not") for name in names)
     yield Evidence(
         message=(
-            f"NaN or infinity in the moving statistics of {layers_in_words(names)} from step "
-            f"{first_step} on, {names[0]} {kind}. Every evaluation since then is worthless."
+            f"NaN or infinity in the moving statistics of {layers_in_words(names)} from "
+            f"{'the first point' if from_the_start else f'step {first_step}'} on"
+            f"{_origin(names, from_the_start)}. Every evaluation since then is worthless."
         ),
         proof=tuple(f"{name}: {hits[name][1]}" for name in names[:3]),
-        fix=FIX,
+        fix=LOADED if from_the_start else FIX,
         layers=tuple(names),
         step=first_step,
     )
+
+
+def _origin(names: list[str], from_the_start: bool) -> str:
+    if from_the_start:
+        return ": they were loaded or converted like that, or the first batch did it"
+    return f", {names[0]} {'where it began' if len(names) > 1 else 'and cannot recover'}"
 
 
 RULE = Rule(

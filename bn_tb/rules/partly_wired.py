@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from bn_tb.graph.graph_evidence import LayerWiring, Wiring
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._wiring import op_lines, updates_of
+from bn_tb.rules._wiring import op_lines, uncollected, updates_of
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -101,7 +101,9 @@ def _evidence(
                 f"{'; the histograms move, so the program runs them in another way' * info}."
             ),
             proof=op_lines(layers, subject.graph),
-            fix=_fixes.TF1_WIRING,
+            fix=_fixes.KERAS_WIRING
+            if all(layer.wiring and uncollected(layer.wiring) for layer in layers)
+            else _fixes.TF1_WIRING,
             layers=tuple(layer.name for layer in layers),
             severity=severity,
             confidence=Confidence.CONFIRMED if info else Confidence.LIKELY,

@@ -51,6 +51,16 @@ FIX = (
 )
 
 
+RESTARTED = "the checkpoint did not hold them"
+BY_THE_PROGRAM = (
+    "the program reset them, as SWA's update_bn, precise batch norm and reset_running_stats do"
+)
+PROGRAM_FIX = (
+    "Nothing, if they are estimated anew before the next evaluation. Evaluations in between "
+    "measure the initial values."
+)
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence per step at which statistics began anew."""
     moving = [layer for layer in subject.layers if layer.motion is Motion.MOVING]
@@ -60,7 +70,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         if step is not None and not _weights_restart(layer, step):
             at.setdefault(step, []).append(layer)
     for step, layers in at.items():
-        yield _evidence(layers, step, Confidence.CONFIRMED)
+        yield _evidence(layers, step, Confidence.CONFIRMED, _restarted(subject, layers[0], step))
     if at:
         return
     for session in subject.run.sessions[1:]:
@@ -68,7 +78,15 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             continue
         thrown = [layer for layer in moving if _thrown_back(layer, session.step)]
         if thrown and len(thrown) >= limits["share"] * len(moving):
-            yield _evidence(thrown, session.step, Confidence.LIKELY)
+            yield _evidence(thrown, session.step, Confidence.LIKELY, True)
+
+
+def _restarted(subject: Subject, layer: BatchNormLayer, step: int) -> bool:
+    """Returns whether a writer started between the point before a step and that step."""
+    steps = layer.finite[0][1].steps
+    before = int(steps[max(int(np.searchsorted(steps, step)) - 1, 0)])
+    starts = [session.step for session in subject.run.sessions[1:] if session.step is not None]
+    return any(before < start <= step for start in starts)
 
 
 def _back_at_initial(layer: BatchNormLayer) -> int | None:
@@ -114,18 +132,21 @@ def _thrown_back(layer: BatchNormLayer, step: int) -> bool:
     )
 
 
-def _evidence(layers: list[BatchNormLayer], step: int, confidence: Confidence) -> Evidence:
+def _evidence(
+    layers: list[BatchNormLayer], step: int, confidence: Confidence, restarted: bool
+) -> Evidence:
     names = [layer.name for layer in layers]
     back = "exactly" if confidence is Confidence.CONFIRMED else "near"
     return Evidence(
         message=(
             f"The moving statistics of {layers_in_words(names)} began anew at step {step}, while "
-            "the weights went on: the checkpoint did not hold them."
+            f"the weights went on: {RESTARTED if restarted else BY_THE_PROGRAM}."
         ),
         proof=(f"{names[0]}: {back} its initial values at step {step}, after it had left them",),
-        fix=FIX,
+        fix=FIX if restarted else PROGRAM_FIX,
         layers=tuple(names),
         step=step,
+        severity=None if restarted else Severity.INFO,
         confidence=confidence,
     )
 
@@ -137,7 +158,7 @@ RULE = Rule(
     check,
     __doc__ or "",
     LIMITS,
-    meaning=Meaning(Verdict.STALE, as_info=True),
+    meaning=Meaning(Verdict.STALE),
     explained_by=("BN407",),
     covers=("BN304",),
 )

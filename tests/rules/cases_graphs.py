@@ -248,3 +248,29 @@ def _():
 @case("BN409", "look-alike", "one train op for two models")
 def _():
     return _judged(_wiring("net/bn"), _wiring("net_b/bn"), train_ops=("train",))
+
+
+def _keras(axis, data_format):
+    return _judged(
+        LayerWiring("bn", {}, {}, axis=axis, data_format=data_format, keras=True), trains=False
+    )
+
+
+@case("BN410", "fires", "rows of channels-last pictures")
+def _():
+    return _keras((1,), "channels_last")
+
+
+@case("BN410", "fires", "columns of channels-first pictures")
+def _():
+    return _keras((-1,), "channels_first")
+
+
+@case("BN410", "under", "channels of channels-first pictures")
+def _():
+    return _keras((1,), "channels_first")
+
+
+@case("BN410", "look-alike", "axis 1 of a dense network is its only axis")
+def _():
+    return _keras((1,), "")

@@ -1,5 +1,7 @@
 """Cases of the rules on curves: where they fire, and where they must stay silent."""
 
+import dataclasses
+
 import numpy as np
 
 from bn_tb.diagnosis import Options
@@ -71,6 +73,13 @@ def _():
     mean = constant(0, 10)
     mean[-1, 0] = np.finfo(np.float32).tiny
     return run(layer("bn", mean, constant(1, 10), STEPS, {"gamma": trained(_rng(), 10)}))
+
+
+@case("BN101", "look-alike", "gamma and beta hold folded statistics: a FrozenBatchNorm")
+def _():
+    weights = {"gamma": constant(0.7, 10), "beta": constant(-0.2, 10)}
+    head = {"head/kernel": histogram(np.arange(10), trained(_rng(), 10))}
+    return run({**layer("bn", constant(0, 10), constant(1, 10), None, weights), **head})
 
 
 @case("BN101", "look-alike", "weights are logged and stand still: an evaluation run")
@@ -325,6 +334,36 @@ def _():
     return _teacher(name="critic.bn")
 
 
+@case("BN107", "fires", "the copy's statistics are constant at values of a pretrained network")
+def _():
+    made = _teacher()
+    still = layer("ema_model.bn", constant(0.3, 51), constant(2, 51))
+    return dataclasses.replace(made, histograms={**made.histograms, **still})
+
+
+def _two_models(second, layers=("bn1", "bn2")):
+    """Two whole models of which one has statistics that stand still."""
+    mean, variance = _moving(50)
+    gamma, histograms = trained(_rng(), 51), {}
+    for name in layers:
+        histograms |= layer(f"one.{name}", mean, variance, None, {"gamma": gamma})
+        still = constant(0, 51), constant(1, 51)
+        histograms |= layer(f"{second}.{name}", *still, None, {"gamma": gamma * 0.9})
+    return run(histograms)
+
+
+@case("BN107", "fires", "a whole model is there twice, and one has no statistics of its own")
+def _():
+    return _two_models("two")
+
+
+@case("BN107", "look-alike", "two blocks of one network: it has layers beside them")
+def _():
+    made = _two_models("two")
+    stem = layer("stem.bn", *_moving(50))
+    return dataclasses.replace(made, histograms={**made.histograms, **stem})
+
+
 # BN108
 
 
@@ -359,6 +398,15 @@ def _():
     weights = {"bn/gamma": histogram(np.arange(41), constant(1, 41))}
     head = {"head/kernel": histogram(np.arange(41), trained(_rng(), 41))}
     return run({**statistics, **weights, **head})
+
+
+@case("BN108", "fires", "gamma and beta are exactly 1 and 0: not in the optimizer")
+def _():
+    mean, variance = _moving(40)
+    ones, zeros = constant(1, 41), constant(0, 41)
+    head = {"head/kernel": histogram(np.arange(41), trained(_rng(), 41))}
+    statistics = layer("bn", mean, variance, None, {"gamma": ones, "beta": zeros})
+    return run({**statistics, **head})
 
 
 @case("BN108", "look-alike", "gamma moves too")
@@ -603,6 +651,40 @@ def _():
         "bn.num_batches_tracked": scalar(np.arange(101), 3 * np.arange(101)),
     }
     return run(layer("bn", mean[::3], variance[::3], np.arange(101)), scalars)
+
+
+# BN206
+
+
+def _counted(counts, evaluated=(20, 40, 60, 80, 100), **passes):
+    steps = np.arange(101)
+    mean, variance = _moving(100)
+    scalars = {"bn.num_batches_tracked": scalar(steps, counts)}
+    scalars |= {f"bn.{name}": scalar(steps, values) for name, values in passes.items()}
+    scalars["val/loss"] = scalar(evaluated, np.linspace(1, 0.5, len(evaluated)))
+    return run(layer("bn", mean, variance), scalars), Options(momentum=0.9)
+
+
+@case("BN206", "fires", "the counter leaps across evaluations")
+def _():
+    steps = np.arange(101)
+    return _counted(steps + 7 * (np.maximum(steps - 1, 0) // 20))
+
+
+@case("BN206", "fires", "more updates than passes for training")
+def _():
+    steps = np.arange(101)
+    return _counted(steps * 1.5, training_passes=steps)
+
+
+@case("BN206", "under", "one update a step, also across evaluations")
+def _():
+    return _counted(np.arange(101))
+
+
+@case("BN206", "look-alike", "two updates at every step: several passes, not evaluations")
+def _():
+    return _counted(2 * np.arange(101))
 
 
 # BN301 to BN304
