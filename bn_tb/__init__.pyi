@@ -6,6 +6,9 @@ from .diagnosis import diagnose as diagnose
 from .errors import BnTbError as BnTbError
 from .errors import UsageError as UsageError
 from .gates.suppressions import Suppression as Suppression
+from .repair.check import check as check
+from .repair.recalibrate import Recalibration as Recalibration
+from .repair.recalibrate import recalibrate as recalibrate
 from .reports import RENDERERS as RENDERERS
 from .reports import render as render
 from .reports.report import Report as Report

@@ -17,8 +17,9 @@ from bn_tb.evidence import metrics
 from bn_tb.evidence.activity import activity_of
 from bn_tb.evidence.clock import clock_of
 from bn_tb.evidence.copies import copies_of
-from bn_tb.evidence.lag import lags_of
-from bn_tb.layers import find_layers
+from bn_tb.evidence.lag import Lag, lags_of
+from bn_tb.evidence.modes import Modes
+from bn_tb.layers import BatchNormLayer, find_layers
 from bn_tb.rules import ALL_RULES, RULES
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Subject
@@ -61,6 +62,14 @@ def _diagnoses(experiment: tuple[Run, ...], options: Options) -> Iterator[RunDia
         diagnosis = _diagnosis(subject, options, rules)
         rules = tuple(rule for rule in rules if not _told(rule, diagnosis))
         yield diagnosis
+
+
+def judge_modes(name: str, modes: Modes) -> RunDiagnosis:
+    """Returns the diagnosis of a model in memory, as that of a run of this name."""
+    layers = tuple(BatchNormLayer(one.name, momentum=one.momentum) for one in modes.layers)
+    lags = tuple(Lag(weight=one.share, momentum=one.momentum) for one in modes.layers)
+    subject = Subject(Run(name, name), layers, lags=lags, modes=modes)
+    return _diagnosis(subject, Options(), [rule for rule in ALL_RULES if rule.code == "BN503"])
 
 
 def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tuple[Subject, ...]:

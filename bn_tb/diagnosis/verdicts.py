@@ -34,7 +34,9 @@ def layer_diagnoses(
             for name in finding.layers:
                 verdicts.setdefault(name, []).append(meaning)
     return tuple(
-        _layer_diagnosis(layer, lag, min(verdicts.get(layer.name, [_silent(layer, options)])))
+        _layer_diagnosis(
+            layer, lag, min(verdicts.get(layer.name, [_silent(subject, layer, options)]))
+        )
         for layer, lag in zip(subject.layers, subject.lags, strict=True)
     )
 
@@ -43,7 +45,7 @@ def run_verdict(
     subject: Subject, layers: Iterable[LayerDiagnosis], findings: Iterable[Finding]
 ) -> str:
     """Returns the label of the verdict on a run."""
-    if not _anything_read(subject.run):
+    if subject.modes is None and not _anything_read(subject.run):
         return Verdict.UNREADABLE.label
     verdicts = {Verdict.of(layer.verdict) for layer in layers}
     verdicts.update(
@@ -63,8 +65,10 @@ def _meaning(finding: Finding) -> Verdict | None:
     return RULES[finding.code].meaning.of(finding.severity, finding.confidence)
 
 
-def _silent(layer: BatchNormLayer, options: Options) -> Verdict:
+def _silent(subject: Subject, layer: BatchNormLayer, options: Options) -> Verdict:
     """Returns the verdict on a layer of which no finding speaks."""
+    if subject.modes is not None:
+        return Verdict.HEALTHY
     if layer.motion is Motion.INITIAL and options.freezes(layer):
         return Verdict.FROZEN
     return _SILENT[layer.motion]

@@ -15,7 +15,7 @@ from bn_tb.evidence import curve
 from bn_tb.evidence.clock import Clock, own_clock
 from bn_tb.evidence.copies import Copy
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
-from bn_tb.runs.series import MEDIAN, HistogramSeries
+from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries
 from bn_tb.runs.tags import Role
 
 TRUSTED = 0.05
@@ -60,6 +60,11 @@ class Lag:
     share: float | None = None
 
 
+_COPY_POINTS = 4  # points; a decay and its fit
+_COPY_REST = 0.2  # share of the copy's movement that its decay may leave unexplained
+_YOUNG = 0.5  # of the original's means; a copy that begins at 0 is far below, one made later is not
+
+
 def lags_of(
     layers: Sequence[BatchNormLayer], clock: Clock, copies: Mapping[str, Copy] | None = None
 ) -> tuple[Lag, ...]:
@@ -73,13 +78,19 @@ def lags_of(
       clock: Its clock.
       copies: Layers that belong to a copy.
     """
-    models = {name: copy.model for name, copy in (copies or {}).items()}
-    layers = [_of_copy(layer) if layer.name in models else layer for layer in layers]
+    copies = copies or {}
+    decays = _decays(layers, copies)
     clocks = [own_clock(layer, clock) for layer in layers]
-    lags = [_by_momentum(*pair) for pair in zip(layers, clocks, strict=True)]
-    groups: dict[tuple[float | None, str], list[int]] = {}
+    lags = [
+        _of_copy(layer, copies[layer.name], decays.get(copies[layer.name].model))
+        if layer.name in copies
+        else _by_momentum(layer, own)
+        for layer, own in zip(layers, clocks, strict=True)
+    ]
+    groups: dict[float | None, list[int]] = {}
     for at, lag in enumerate(lags):
-        groups.setdefault((lag.momentum, models.get(layers[at].name, "")), []).append(at)
+        if layers[at].name not in copies:
+            groups.setdefault(lag.momentum, []).append(at)
     for members in groups.values():
         began = {at: found for at in members if (found := _began(layers[at], lags[at], clock))}
         if began:
@@ -89,9 +100,75 @@ def lags_of(
     return tuple(_against_variance(*each) for each in zip(layers, lags, clocks, strict=True))
 
 
-def _of_copy(layer: BatchNormLayer) -> BatchNormLayer:
-    """Returns a layer of a copy without what is said of its original: momentum and counters."""
-    return dataclasses.replace(layer, momentum=None, momentum_source=None, counters={})
+def _decays(layers: Sequence[BatchNormLayer], copies: Mapping[str, Copy]) -> dict[str, float]:
+    """Returns the decay of each copy of the network: one number for all of its layers."""
+    found: dict[str, list[float]] = {}
+    for layer in layers:
+        copy = copies.get(layer.name)
+        if copy and (decay := copy_decay(layer, copy.original)) is not None:
+            found.setdefault(copy.model, []).append(decay)
+    return {model: float(np.median(decays)) for model, decays in found.items()}
+
+
+def _of_copy(layer: BatchNormLayer, copy: Copy, decay: float | None) -> Lag:
+    """Returns the lag of a layer that averages its original: its decay is that of this averaging.
+
+    Averages over channels are linear, so those of the copy are the average, by the decay d per
+    step, of those of the original: between two points k steps apart the copy goes 1 - d**k of its
+    way to the original.
+    """
+    if layer.motion is Motion.INITIAL:
+        return Lag(1.0, held_until(layer), True, from_defaults=True)
+    start = held_until(layer)
+    if decay is None or layer.steps is None or layer.motion is not Motion.MOVING:
+        return Lag()
+    first, last = layer.steps
+    if start is None:
+        interval = int(np.median(np.diff(layer.finite[0][1].steps)))
+        series = dict(layer.finite).get(Role.MOVING_VARIANCE)
+        floor = decay ** (2 * interval)
+        if series is None or not series.minimum[0] >= floor * (1 - _ROUNDING):
+            return Lag(decay=decay)
+        if not trajectory.rms(dict(layer.finite)[Role.MOVING_MEAN])[0] <= _YOUNG * _level(copy):
+            return Lag(decay=decay)
+        start = first - interval
+    needed = math.log(TRUSTED) / math.log(decay)
+    return Lag(
+        weight=decay ** (last - start),
+        start=start,
+        decay=decay,
+        from_defaults=True,
+        trusted_from=math.ceil(start + needed),
+    )
+
+
+def _level(copy: Copy) -> float:
+    mean = copy.original.mean
+    return 0.0 if mean is None or not mean.steps.size else float(trajectory.rms(mean)[-1])
+
+
+def copy_decay(layer: BatchNormLayer, original: BatchNormLayer) -> float | None:
+    """Returns the weight of the old value per step in a copy, in (0, 1), or None if none fits."""
+    moves, ways = list[FloatArray](), list[FloatArray]()
+    interval = 1.0
+    for own, source in ((layer.mean, original.mean), (layer.variance, original.variance)):
+        if own is None or source is None or not np.array_equal(own.steps, source.steps):
+            return None
+        if own.steps.size < _COPY_POINTS:
+            return None
+        interval = float(np.median(np.diff(own.steps)))
+        moves.append(np.diff(own.mean))
+        # Within a long interval the original is half of the time nearer to its last value.
+        there = source.mean[1:] if interval == 1 else (source.mean[1:] + source.mean[:-1]) / 2
+        ways.append(there - own.mean[:-1])
+    scale = [np.sqrt(np.mean(way**2)) or 1.0 for way in ways]
+    move = np.concatenate([one / size for one, size in zip(moves, scale, strict=True)])
+    way = np.concatenate([one / size for one, size in zip(ways, scale, strict=True)])
+    part = float(move @ way) / max(float(way @ way), np.finfo(float).tiny)
+    rest = move - part * way
+    if not 0 < part < 1 or not rest @ rest < _COPY_REST * (move @ move):
+        return None
+    return float((1 - part) ** (1 / interval))
 
 
 def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:

@@ -95,8 +95,8 @@ class LayerWiring:
       models: Names of the train ops that train the model of the layer; empty where none is known.
       trainable: Keras' trainable flag; None without Keras configuration.
       axis: The axes that Keras' configuration keeps statistics for; empty without it.
-      data_format: `channels_last` or `channels_first`, if all two-dimensional convolutions of the
-        Keras configuration agree; else empty.
+      data_format: `channels_last` or `channels_first`, if the layer's input is known to be pictures
+        and all two-dimensional layers of the Keras configuration agree; else empty.
     """
 
     layer: str

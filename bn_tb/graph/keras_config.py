@@ -7,6 +7,7 @@ from typing import Any
 from bn_tb.graph.graph_evidence import LayerWiring
 
 _MAX_DEPTH = 50  # models inside models; real ones are 2 or 3 deep
+_PICTURES = 4  # axes: examples, rows, columns, channels
 _CALL_DEPTH = 6  # lists around the keyword arguments of a call: 3 in Keras 2, 2 in Keras 3
 
 
@@ -24,7 +25,7 @@ def read(data: bytes) -> dict[str, LayerWiring]:
         raise ValueError("JSON is no object, expected a Keras model")
     found = {}
     data_format = _data_format(model)
-    for scope, config, calls in _batch_norms(model, (), 0, True):
+    for scope, config, layer in _batch_norms(model, (), 0, True):
         name = "/".join(scope)
         found[name] = LayerWiring(
             layer=name,
@@ -35,17 +36,17 @@ def read(data: bytes) -> dict[str, LayerWiring]:
             keras=True,
             momentum_source="keras_config",
             trainable=config["trainable"] if isinstance(config.get("trainable"), bool) else None,
-            training=False if _called_for_inference(calls) else None,
+            training=False if _called_for_inference(layer.get("inbound_nodes")) else None,
             axis=_axis(config.get("axis")),
-            data_format=data_format,
+            data_format=data_format if _rank(layer) == _PICTURES else "",
         )
     return found
 
 
 def _batch_norms(
     layer: dict[str, Any], scope: tuple[str, ...], depth: int, trainable: bool
-) -> Iterator[tuple[tuple[str, ...], dict[str, Any], object]]:
-    """Yields scope, configuration and calls; the outermost model's name is in no scope.
+) -> Iterator[tuple[tuple[str, ...], dict[str, Any], dict[str, Any]]]:
+    """Yields scope, configuration and the whole entry; the outermost model's name is in no scope.
 
     A layer inside a model that is not trainable is not trainable either.
     """
@@ -59,7 +60,7 @@ def _batch_norms(
     if "BatchNorm" in str(layer.get("class_name")):
         if not trainable:
             config = config | {"trainable": False}
-        yield scope, config, layer.get("inbound_nodes")
+        yield scope, config, layer
     inner = config.get("layers")
     wrapped = config.get("layer")  # TimeDistributed and other wrappers
     for child in [*(inner if isinstance(inner, list) else []), wrapped]:
@@ -97,6 +98,13 @@ def _data_format(model: dict[str, Any]) -> str:
         waiting += [(one, depth + 1) for one in (inner if isinstance(inner, list) else [])]
         waiting.append((config.get("layer"), depth + 1))
     return formats.pop() if len(formats) == 1 else ""
+
+
+def _rank(layer: dict[str, Any]) -> int | None:
+    """Returns the number of axes of a layer's input, from its build configuration, or None."""
+    build = layer.get("build_config")
+    shape = build.get("input_shape") if isinstance(build, dict) else None
+    return len(shape) if isinstance(shape, list) else None
 
 
 def _axis(value: object) -> tuple[int, ...]:

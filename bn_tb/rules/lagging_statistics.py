@@ -120,7 +120,7 @@ def _evidence(
 ) -> Evidence:
     weight, share = lag.weight or 0.0, lag.share or 0.0
     last = max(layer.steps[1] for layer in layers if layer.steps)
-    when, proof = _by_momentum(lag, last) if lag.updates else _by_curve(lag, last, unit)
+    when, proof = _by_momentum(lag, last) if lag.updates else _by_curve(lag, last, unit, is_copy)
     if share > weight:
         proof += (
             f"variances are small: the initial 1 still makes up {percent(share)} of what "
@@ -160,7 +160,13 @@ def _by_momentum(lag: Lag, last: int) -> tuple[str, tuple[str, ...]]:
     )
 
 
-def _by_curve(lag: Lag, last: int, unit: str) -> tuple[str, tuple[str, ...]]:
+def _by_curve(lag: Lag, last: int, unit: str, is_copy: bool) -> tuple[str, tuple[str, ...]]:
+    if is_copy:
+        return f"at {unit} {last}", (
+            f"the copy goes {1 - (lag.decay or 0):.3g} of its way to the original per {unit}: a "
+            f"decay of {lag.decay:.4g}, of which {percent(lag.weight or 0.0)} are left since "
+            f"{unit} {lag.start}",
+        )
     return f"at {unit} {last}", (
         f"momentum and updates are not in the log; the curves rise like 1 - {lag.decay:.4g}^n in "
         f"{unit}s, and no variance is below {percent(lag.weight or 0.0)} of its initial value",

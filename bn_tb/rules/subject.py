@@ -8,6 +8,7 @@ from bn_tb.evidence.clock import Clock
 from bn_tb.evidence.copies import Copy
 from bn_tb.evidence.lag import Lag
 from bn_tb.evidence.metrics import Metric
+from bn_tb.evidence.modes import Modes
 from bn_tb.graph.graph_evidence import GraphEvidence
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules.verdict import Confidence, Severity
@@ -72,6 +73,7 @@ class Subject:
       lags: What is left of the initial values, one entry per layer.
       activity: What proves that the run trained.
       metrics: The metrics of the run.
+      modes: What a model in memory does in both modes, for `bn_tb.check`; else None.
       found: What the rules before found; only rules about consequences read it.
     """
 
@@ -84,6 +86,7 @@ class Subject:
     lags: tuple[Lag, ...] = ()
     activity: Activity = dataclasses.field(default_factory=Activity)
     metrics: tuple[Metric, ...] = ()
+    modes: Modes | None = None
     found: Found = Found()
 
     @property

@@ -8,9 +8,10 @@ normalises over columns and colours. It trains, worse, and breaks on pictures of
 
 ## How it is decided
 The Keras configuration of the model has the layer's axis and the data format of its convolutions.
-The axis is 1 where all convolutions and poolings of the model say `channels_last`, or the last one
-(-1 or 3) where all of them say `channels_first`. A model whose convolutions disagree, or that has
-none, is left alone: in a dense network the axes are one and the same.
+The input of the layer has four axes (its `build_config` says so), and the axis is 1 where all
+convolutions and poolings of the model say `channels_last`, or the last one (-1 or 3) where all of
+them say `channels_first`. A model whose convolutions disagree, a layer behind a dense one, whose
+only axis is 1, and one whose input the configuration does not tell are left alone.
 
 ## Example
     Conv2D              data_format channels_last

@@ -49,7 +49,7 @@ def test_every_code_of_the_contract_has_its_rule_and_no_other():
         *(f"BN2{n:02}" for n in range(1, 7)),
         *(f"BN3{n:02}" for n in range(1, 5)),
         *(f"BN4{n:02}" for n in range(1, 11)),
-        *("BN501", "BN502"),
+        *("BN501", "BN502", "BN503"),
         *(f"BN9{n:02}" for n in range(1, 6)),
     }
     assert {rule.code for rule in ALL_RULES} == contract
