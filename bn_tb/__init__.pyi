@@ -6,6 +6,8 @@ from .diagnosis import diagnose as diagnose
 from .errors import BnTbError as BnTbError
 from .errors import UsageError as UsageError
 from .gates.suppressions import Suppression as Suppression
+from .monitor.warning import BatchNormError as BatchNormError
+from .monitor.warning import BatchNormWarning as BatchNormWarning
 from .repair.check import check as check
 from .repair.recalibrate import Recalibration as Recalibration
 from .repair.recalibrate import recalibrate as recalibrate

@@ -238,6 +238,10 @@ def _graph_framework(wiring: LayerWiring) -> Framework:
 
 
 def _with_momentum(layer: BatchNormLayer) -> BatchNormLayer:
+    logged = layer.counters.get(Role.MOMENTUM)
+    if logged is not None and (logged.values == logged.values[:1]).all() and logged.values.size:
+        momentum = float(np.round(logged.values[-1], 6))  # as it was before it became a float32
+        return dataclasses.replace(layer, momentum=momentum, momentum_source="monitor")
     wiring = layer.wiring
     if wiring is None or wiring.momentum is None:
         return layer

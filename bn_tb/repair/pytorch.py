@@ -94,7 +94,8 @@ def _stored(layer: _BatchNorm) -> Statistics:
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().double().cpu().numpy().copy()
+    values: np.ndarray = tensor.detach().double().cpu().numpy().copy()
+    return values
 
 
 def _frozen(layers: dict[str, _BatchNorm]) -> frozenset[str]:
@@ -117,7 +118,7 @@ def _seen(
             continue
         into = moments.setdefault(name, Moments())
         layer.train()
-        layer.momentum, layer.num_batches_tracked = 0.0, None  # the old value keeps all weight
+        layer.momentum = 0.0  # the old value keeps all weight
         handles.append(layer.register_forward_pre_hook(_Taker(into)))
     try:
         yield
@@ -148,7 +149,7 @@ def _left_as_it_was(model: torch.nn.Module) -> Iterator[None]:
     """Puts modes, momenta, buffers and random states back, bit for bit."""
     modes = {module: module.training for module in model.modules()}
     layers = [m for m in model.modules() if isinstance(m, _BatchNorm)]
-    attributes = [(m, m.momentum, m.num_batches_tracked) for m in layers]
+    momenta = [(layer, layer.momentum) for layer in layers]
     buffers = [
         (buffer, buffer.detach().clone())
         for buffer in model.buffers()
@@ -161,10 +162,8 @@ def _left_as_it_was(model: torch.nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
-        for module, momentum, counter in attributes:
-            module.momentum = momentum
-            if counter is not None and not torch.nn.parameter.is_lazy(counter):
-                module.num_batches_tracked = counter
+        for layer, momentum in momenta:
+            layer.momentum = momentum
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)

@@ -21,11 +21,13 @@ class Role(enum.Enum):
     UPDATE_COUNT = "update_count"
     TRAINING_PASSES = "training_passes"
     EVALUATION_PASSES = "evaluation_passes"
+    MOMENTUM = "momentum"
 
 
 STATISTICS = (Role.MOVING_MEAN, Role.MOVING_VARIANCE)
-COUNTERS = (Role.UPDATE_COUNT, Role.TRAINING_PASSES, Role.EVALUATION_PASSES)
-"""What counts since the layer was made: updates of its statistics, forward passes by mode."""
+COUNTERS = (Role.UPDATE_COUNT, Role.TRAINING_PASSES, Role.EVALUATION_PASSES, Role.MOMENTUM)
+"""What is logged of a layer beside its values: updates of its statistics, forward passes by mode,
+and the weight of the old value per update."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +81,7 @@ _NAMES: dict[Role, dict[str, tuple[str, ...]]] = {
     },
     Role.TRAINING_PASSES: {"bn_tb.monitor": ("training_passes",)},
     Role.EVALUATION_PASSES: {"bn_tb.monitor": ("evaluation_passes",)},
+    Role.MOMENTUM: {"bn_tb.monitor": ("statistics_momentum",)},
     Role.GAMMA: {"scale of the layer": ("gamma",)},
     Role.BETA: {"offset of the layer": ("beta",)},
     Role.WEIGHT: {

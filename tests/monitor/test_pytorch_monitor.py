@@ -1,0 +1,179 @@
+"""The PyTorch monitor: what it writes and says, and that a training does not notice it."""
+
+import copy
+import io
+import pickle
+import warnings
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+import bn_tb  # noqa: E402
+from bn_tb.monitor.pytorch import BatchNormMonitor  # noqa: E402
+from tests.builders import toy_torch as toy  # noqa: E402
+
+
+def told(caught):
+    return [str(one.message).split(":")[0] for one in caught]
+
+
+def test_a_log_of_the_monitor_alone_is_judged_as_live(tmp_path):
+    model = toy.net(momentum=0.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path / "run", every=10) as m:
+            toy.train(model, optimizer, 60)
+            live = m.diagnoses()
+    assert told(caught) == ["BN101 never-updated"]
+    (logged,) = bn_tb.diagnose(bn_tb.read_logdir(tmp_path))
+    assert {f.code for f in logged.findings} == {f.code for f in live[0].findings} == {"BN101"}
+    assert logged.verdict == live[0].verdict == "stale"
+    assert "momentum=0" in logged.findings[0].message
+
+
+def test_a_lag_is_told_at_the_end_by_the_momentum_of_the_model(tmp_path):
+    model = toy.net(momentum=0.001)
+    monitor = BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path, every=10)
+    toy.train(model, optimizer, 60)
+    with pytest.warns(bn_tb.BatchNormWarning, match="BN201 lagging-statistics"):
+        monitor.close()
+    (logged,) = bn_tb.diagnose(bn_tb.read_logdir(tmp_path))
+    assert logged.verdict == "lagging"
+    assert logged.layers[0].momentum == pytest.approx(0.999)
+    assert logged.layers[0].momentum_source == "monitor"
+
+
+def test_a_healthy_training_is_left_in_peace(tmp_path):
+    model = toy.net()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path, every=10):
+            toy.train(model, optimizer, 100, validate_every=25)
+    (logged,) = bn_tb.diagnose(bn_tb.read_logdir(tmp_path))
+    assert logged.verdict == "healthy"
+
+
+def test_a_validation_in_training_mode_is_counted(tmp_path):
+    model = toy.net()
+    monitor = BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path, every=10)
+    toy.train(model, optimizer, 20)
+    for _ in range(5):
+        model.eval()(toy.batch()[0])
+    monitor.close()
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert run.scalars["1/training_passes"].values[-1] == 20
+    assert run.scalars["1/evaluation_passes"].values[-1] == 5
+    assert run.scalars["optimizer_steps"].values[-1] == 20
+
+
+def test_a_fault_that_ends_is_said_to_be_resolved():
+    model = toy.net()
+    optimizer = toy.sgd(model)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        monitor = BatchNormMonitor(model, optimizer, every=5)
+        toy.train(model, optimizer, 20, training=False)
+        toy.train(model, optimizer, 200)
+        monitor.close()
+    assert "BN101 never-updated" in told(caught) and any(
+        "resolved" in str(w.message) for w in caught
+    )
+
+
+def test_stop_ends_the_training_on_an_error():
+    model = toy.net(momentum=0.0)
+    monitor = BatchNormMonitor(model, optimizer := toy.sgd(model), every=5, stop=True)
+    with pytest.warns(bn_tb.BatchNormWarning), pytest.raises(bn_tb.BatchNormError):
+        toy.train(model, optimizer, 50)
+    assert monitor.steps < 50
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_training_is_bit_for_bit_the_same_with_and_without(tmp_path, watched):
+    results = []
+    for monitor in (None, tmp_path):
+        model = toy.net(dropout=0.3)
+        optimizer = toy.sgd(model)
+        made = BatchNormMonitor(model, optimizer, monitor, every=1) if monitor else None
+        torch.manual_seed(3)
+        loss = toy.train(model, optimizer, 30)
+        if made:
+            made.close()
+        results.append((loss, torch.get_rng_state(), *model.state_dict().values()))
+    for one, other in zip(*results, strict=True):
+        assert torch.equal(torch.as_tensor(one), torch.as_tensor(other))
+
+
+def test_a_fault_inside_the_monitor_is_said_once_and_ends_nothing(tmp_path, monkeypatch):
+    model = toy.net(momentum=0.0)
+    monitor = BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path, every=1)
+    monkeypatch.setattr(monitor._judge._log, "write", lambda snapshot: 1 // 0)
+    with pytest.warns(bn_tb.BatchNormWarning, match="monitor is off: ZeroDivisionError") as caught:
+        toy.train(model, optimizer, 10)
+        monitor.close()
+    assert len(caught) == 1
+
+
+def test_the_model_is_pickled_copied_and_saved_as_if_nobody_looked():
+    model = toy.net()
+    plain = pickle.dumps(model.state_dict())
+    monitor = BatchNormMonitor(model, toy.sgd(model))
+    assert pickle.dumps(model.state_dict()) == plain
+    buffer = io.BytesIO()
+    torch.save(model, buffer)
+    assert b"bn_tb" not in buffer.getvalue()
+    buffer.seek(0)
+    for twin in (copy.deepcopy(model), torch.load(buffer, weights_only=False)):
+        twin(toy.batch()[0])
+    assert monitor._passes == {"1": [0, 0]}
+    monitor.close()
+    assert not model[1]._forward_pre_hooks
+
+
+def test_skipped_steps_and_accumulated_gradients_are_no_steps():
+    model = toy.net()
+    optimizer = toy.sgd(model)
+    monitor = BatchNormMonitor(model, optimizer, every=10)
+    for index in range(40):
+        x, y = toy.batch()
+        torch.nn.functional.cross_entropy(model(x), y).backward()
+        if index % 4 == 3:
+            optimizer.step()
+    monitor.close()
+    assert (monitor.steps, monitor._passes["1"][0]) == (10, 40)
+
+
+def test_a_summary_writer_of_the_user_is_written_and_left_open(tmp_path):
+    board = pytest.importorskip("torch.utils.tensorboard")
+    model = toy.net()
+    model[1].running_mean.fill_(np.nan)
+    with board.SummaryWriter(str(tmp_path)) as writer, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with BatchNormMonitor(model, optimizer := toy.sgd(model), writer, every=5):
+            toy.train(model, optimizer, 10)
+        writer.add_scalar("mine", 1.0)
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert "mine" in run.scalars and "1/running_var" in run.histograms
+
+
+def test_lightning_hooks_count_the_trainers_steps(tmp_path):
+    from bn_tb.monitor import lightning
+
+    class Trainer:
+        log_dir, global_step, should_stop = str(tmp_path), 0, False
+
+    trainer, model = Trainer(), toy.net(momentum=0.0)
+    optimizer = toy.sgd(model)
+    callback = lightning.BatchNormMonitor(every=5, stop=True)
+    callback.on_train_start(trainer, model)
+    with pytest.warns(bn_tb.BatchNormWarning, match="BN101"):
+        for _ in range(20):
+            toy.train(model, optimizer, 1)
+            trainer.global_step += 1
+            callback.on_train_batch_end(trainer, model, None, None, 0)
+    callback.on_train_end(trainer, model)
+    assert trainer.should_stop
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert run.last_step == 20

@@ -1,0 +1,157 @@
+"""bn_tb.check and bn_tb.recalibrate on models of PyTorch and Keras."""
+
+import copy
+import os
+
+import numpy as np
+import pytest
+
+import bn_tb
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture
+def toy():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    from tests.builders import toy_torch
+
+    return toy_torch
+
+
+def trained(toy, momentum=0.1, steps=200, training=True, dropout=0.0):
+    model = toy.net(momentum, dropout)
+    toy.train(model, toy.sgd(model), steps, training)
+    return model
+
+
+def batches(toy, count=16):
+    return [toy.batch(64) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("momentum", "cause"), [(0.0, "never updated"), (0.001, "lag behind"), (0.99, None)]
+)
+def test_wrong_statistics_are_found_and_repaired(toy, momentum, cause):
+    model = trained(toy, momentum, dropout=0.2)
+    (judged,) = bn_tb.check(model, batches(toy))
+    if cause is None:
+        assert judged.verdict == "healthy"
+        return
+    (finding,) = judged.findings
+    assert finding.code == "BN503" and cause in finding.message and judged.verdict == "stale"
+    before = toy.accuracy(model)
+    repaired = bn_tb.recalibrate(model, batches(toy))
+    assert before < 0.85 and toy.accuracy(model) > 0.97
+    assert list(repaired.after) == ["1"] and "sigma" in str(repaired)
+    assert bn_tb.check(model, batches(toy))[0].verdict == "healthy"
+
+
+def test_check_and_recalibrate_change_nothing_but_the_statistics(toy):
+    import torch
+
+    model = trained(toy, dropout=0.5)
+    model[4].weight.requires_grad = False
+    model.train()
+    state, rng = copy.deepcopy(model.state_dict()), torch.random.get_rng_state()
+    bn_tb.check(model, batches(toy, 3))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name]), name
+    bn_tb.recalibrate(model, batches(toy, 3))
+    for name, value in model.state_dict().items():
+        assert torch.equal(value, state[name]) == (name not in ("1.running_mean", "1.running_var"))
+    assert model.training and model[1].training and model[1].momentum == 0.1
+    assert not model[1]._forward_pre_hooks
+    assert torch.equal(torch.random.get_rng_state(), rng)
+
+
+def test_recalibrated_statistics_are_those_of_all_values(toy):
+    import torch
+
+    model = toy.net()
+    data = batches(toy, 5)
+    bn_tb.recalibrate(model, data)
+    with torch.no_grad():
+        values = model[0](torch.cat([inputs for inputs, _ in data])).double()
+    np.testing.assert_allclose(model[1].running_mean, values.mean(0), rtol=1e-4)
+    np.testing.assert_allclose(model[1].running_var, values.var(0), rtol=1e-4)
+
+
+def test_weights_that_are_better_with_what_they_have_are_not_repaired(toy):
+    model = trained(toy, training=False)
+    inputs, labels = toy.batch(400)
+    sorted_by_class = [(inputs[labels == one], labels[labels == one]) for one in range(4)]
+    with pytest.raises(bn_tb.UsageError, match="trained with the statistics as they are"):
+        bn_tb.recalibrate(model, sorted_by_class)
+    assert bn_tb.recalibrate(model, sorted_by_class, force=True).after
+
+
+def test_frozen_layers_are_left_alone_unless_told(toy):
+    model = trained(toy)
+    for parameter in model[1].parameters():
+        parameter.requires_grad = False
+    assert bn_tb.recalibrate(model, batches(toy, 3)).left == {"1": "frozen"}
+    assert bn_tb.recalibrate(model, batches(toy, 3), include_frozen=True).left == {}
+
+
+def test_bad_input_is_one_clear_line(toy):
+    import torch
+
+    with pytest.raises(bn_tb.UsageError, match="no batch-norm layer"):
+        bn_tb.check(torch.nn.Linear(8, 2), batches(toy, 1))
+    with pytest.raises(bn_tb.UsageError, match="there was no batch"):
+        bn_tb.recalibrate(toy.net(), [])
+    with pytest.raises(bn_tb.UsageError, match=r"builtins\.str is no torch\.nn\.Module"):
+        bn_tb.check("model", [])
+    with pytest.raises(bn_tb.UsageError, match="want a tensor, an array or a dict"):
+        bn_tb.check(toy.net(), ["text"])
+
+
+@pytest.mark.parametrize("kind", ["BatchNorm2d", "SyncBatchNorm", "LazyBatchNorm2d"])
+def test_every_kind_of_layer_and_precision_works(toy, kind):
+    import torch
+    from torch import nn
+
+    norm = nn.LazyBatchNorm2d() if kind.startswith("Lazy") else getattr(nn, kind)(4)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.ReLU())
+    pictures = [torch.randn(8, 3, 6, 6) * 5 + 2 for _ in range(4)]
+    bn_tb.recalibrate(model, pictures)
+    assert bn_tb.check(model, pictures)[0].verdict == "healthy"
+    half = model.to(torch.bfloat16)
+    assert bn_tb.check(half, pictures)[0].verdict == "healthy"
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_a_keras_model_is_checked_and_repaired(package):
+    keras = pytest.importorskip(package)
+    random = np.random.RandomState(0)
+    centres = random.randn(4, 8)
+    labels = random.randint(0, 4, 1024)
+    inputs = ((centres[labels] + 0.5 * random.randn(1024, 8)) * 3 + 5).astype(np.float32)
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential(
+        [
+            keras.layers.Input((8,)),
+            keras.layers.Dense(16),
+            keras.layers.BatchNormalization(momentum=0.9995),
+            keras.layers.ReLU(),
+            keras.layers.Dropout(0.3),
+            keras.layers.Dense(4),
+        ]
+    )
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(0.05), loss, metrics=["accuracy"])
+    model.fit(inputs, labels, batch_size=32, epochs=3, verbose=0)
+    data = [(inputs[at : at + 64], labels[at : at + 64]) for at in range(0, 1024, 64)]
+    weights = [np.array(weight) for weight in model.get_weights()]
+    (judged,) = bn_tb.check(model, data)
+    assert judged.findings[0].code == "BN503" and "lag behind" in judged.findings[0].message
+    for one, other in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    before = model.evaluate(inputs, labels, verbose=0)[1]
+    bn_tb.recalibrate(model, data)
+    after = model.evaluate(inputs, labels, verbose=0)[1]
+    assert after > 0.95 > before
+    hidden = model.layers[0](inputs)
+    np.testing.assert_allclose(model.layers[1].moving_variance, np.var(hidden, 0), rtol=0.02)
+    assert bn_tb.check(model, data)[0].verdict == "healthy"
