@@ -15,12 +15,14 @@ than `deviations` = 6 standard deviations of the log's own noise (1.48 times the
 second difference of log v times sqrt(2/3)): batches of two jump by 10 now and then, and are BN204.
 
 - one poisoned batch: it falls again over the next two points, and by a factor of more than 1.4;
-- at the end: one of the last two points jumps, so that nothing can be seen to fall: likely;
+- at the end: one of the last two points jumps by more than `growth` = 100, and nothing can be seen
+  to fall: likely. Less may be statistics that lagged and were estimated anew;
 - without bound: the jump is more than `bound` = 10^6, whatever follows; or over five or more rising
   points of the second half v grows by more than `growth` = 100; or v ends more than `bound` times
   above its least value before.
 
-A new level that stays (other data from some step on) is none of them.
+The first update of statistics that stood still is no jump. A new level that stays (other data from
+some step on) is none of them.
 
 ## Example
     moving_variance  mean 1.3 at step 400, 8.1e4 at step 401, falling by 10 % a step since
@@ -132,7 +134,8 @@ def _jumps(
     change, distance = np.diff(level), variance.steps - variance.steps[0]
     far = max(np.log(limits["jump"]), limits["deviations"] * noise.jitter(level))
     for at in (np.flatnonzero(change > far) + 1).tolist():
-        if at >= 2 and distance[at] <= 2 * distance[at - 1]:
+        begun = (level[:at] != level[0]).any()  # or this is the first update, whenever it came
+        if at >= 2 and distance[at] <= 2 * distance[at - 1] and begun:
             yield at
 
 
@@ -142,7 +145,8 @@ def _jump(level: FloatArray, at: int, limits: Mapping[str, float]) -> _Jump | No
         kind = POISONED if level[at + 1] < level[at] else UNBOUND
         return _Jump(kind, at - 1, at)
     if at >= level.size - _LAST:
-        return _Jump(AT_THE_END, at - 1, at, confidence=Confidence.LIKELY)
+        far = level[at] - level[at - 1] > np.log(limits["growth"])
+        return _Jump(AT_THE_END, at - 1, at, confidence=Confidence.LIKELY) if far else None
     falls = level[at] > level[at + 1] > level[at + 2]
     forgotten = level[at:].min() < level[at] - np.log(2) / 2
     return _Jump(POISONED, at - 1, at) if falls and forgotten else None
