@@ -2,21 +2,22 @@
 Finds, with `bn_tb.check(model, batches)`, layers whose moving statistics are not those of the
 batches, in a model that gives other outputs in evaluation than in training mode.
 
-## Why is this bad? The same pictures, the same weights, and another answer: what differs is the
-statistics. Whatever the cause, evaluation measures another network than the one that was trained.
+## Why is this bad?
+The same pictures, the same weights, and another answer: what differs is the statistics. Whatever
+the cause, evaluation measures another network than the one that was trained.
 
-## How it is decided Some batches run in evaluation mode, and in training mode with dropout and
-other noise off. Two things must hold:
+## How it is decided
+Some batches run in evaluation mode, and in training mode with dropout and other noise off. Two
+things must hold:
 
 - outputs differ, root mean square, by more than `outputs` = 0.3 of their standard deviation: a
   warning, and an error above `wrong` = 1, where the difference is larger than the signal;
 - some layer explains it: its means are more than `means` = 0.5 standard deviations away (root mean
   square over channels), or its variances `ratio` = 2 times larger or smaller (geometric mean).
 
-The noise of both sides is far below: a mean of N values is known to 1 / sqrt(N) standard
+The noise of both sides is below that: a mean of N values is known to 1 / sqrt(N) standard
 deviations, a warm average with momentum m to sqrt((1 - m) / (1 + m) / N), together 0.12 for batches
-of 4 values at m = 0.9. In 1,000 drawn healthy trainings (scripts/calibrate_check.py; batches of 4
-to 256, momentum 0.5 to 0.99) none passed both limits.
+of 4 values at m = 0.9. How far healthy trainings are from the limits: scripts/calibrate_check.py.
 
 Why, by layer: exactly 0 and 1 were never updated; one share of the initial values that explains
 mean and variance alike is a lag; else the statistics are those of other data (another domain, a

@@ -59,7 +59,7 @@ print([(one.verdict, one.layers[0].last_step) for one in judged])
 """
 
 
-def test_a_stale_session_is_logged_judged_and_repaired(tmp_path):
+def test_a_stale_session_is_warned_of_and_repaired(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -68,4 +68,4 @@ def test_a_stale_session_is_logged_judged_and_repaired(tmp_path):
     told, numbers, judged = done.stdout.strip().splitlines()[-3:]
     assert told == "['BN101 never-updated']"
     assert numbers == "True True True"
-    assert judged == "[('stale', 200)]"
+    assert judged.startswith("[('healthy', ")  # the last look came after the repair

@@ -1,7 +1,10 @@
 """Cases of the rules on metrics, related runs, files and tags."""
 
+import dataclasses
+
 import numpy as np
 
+from bn_tb.evidence.modes import LayerModes, Modes
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
 from bn_tb.runs.run import FileReport
 from bn_tb.runs.series import HistogramSeries
@@ -271,3 +274,32 @@ def _():
 def _():
     series = {"loss": scalar([1, 2, 3], np.ones(3)), "val_loss": scalar([0, 2], np.ones(2))}
     return run(None, series)
+
+
+# BN503
+
+
+def _modes(difference, **layer):
+    one = LayerModes("bn", **{"means": 0.1, "ratio": 1.1, **layer})
+    made = subject(run(None))
+    return dataclasses.replace(made, modes=Modes((one,), difference, (0.5, 0.99), 16))
+
+
+@case("BN503", "fires", "never updated")
+def _():
+    return _modes(2.0, means=3.0, ratio=0.1, initial=True)
+
+
+@case("BN503", "fires", "a variance three times too small")
+def _():
+    return _modes(0.5, ratio=0.3)
+
+
+@case("BN503", "under", "distances that are sampling noise")
+def _():
+    return _modes(2.0, means=0.4, ratio=1.8)
+
+
+@case("BN503", "look-alike", "other statistics that change no output")
+def _():
+    return _modes(0.1, means=3.0, ratio=0.1)
