@@ -9,6 +9,7 @@ import numpy as np
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
 from bn_tb.layers import mixing, trajectory
 from bn_tb.layers.layer import BatchNormLayer, Framework
+from bn_tb.layers.trees import join_trees
 from bn_tb.runs.run import Run
 from bn_tb.runs.series import HistogramSeries, ScalarSeries
 from bn_tb.runs.tags import COUNTERS, ParsedTag, Role, TagPatterns, parse_tag
@@ -34,6 +35,7 @@ def find_layers(
         parsed = parse_tag(tag, patterns)
         if parsed:
             named.setdefault(parsed.layer, []).append(parsed)
+    join_trees(named)
     wirings, counters = _Wirings(graph), _counters(run, patterns)
     layers = [
         dataclasses.replace(layer, counters=counters.get(layer.name, {}))
@@ -114,7 +116,7 @@ def _layers_named(
     means = _distinct(by_role.get(Role.MOVING_MEAN, []), run)
     variances = _distinct(by_role.get(Role.MOVING_VARIANCE, []), run)
     wiring = wirings.find(name) if means or variances or Role.GAMMA in by_role else None
-    if not _is_batch_norm(name, by_role, bool(means), bool(variances), wiring):
+    if not _is_batch_norm(name, by_role, bool(means), bool(variances), run, wiring):
         return
     weights = {
         parsed.tag: run.histograms[parsed.tag]
@@ -176,7 +178,20 @@ def _shown(layer: BatchNormLayer) -> BatchNormLayer:
     )
 
 
-_BATCH_NORM_NAME = re.compile(r"(?:batch|b)_?norm|(?:^|[/._])bn(?:$|[/._\d])", re.IGNORECASE)
+_BATCH_NORM_NAME = re.compile(
+    r"(?:batch|b)_?norm|(?:^|_)bns?(?:$|[_\d])|[a-z\d]bn\d*$|bn[12]d", re.IGNORECASE
+)
+
+
+def _named_batch_norm(name: str) -> bool:
+    """Returns whether the last module of a name says batch norm: `stem.bn`, `bns.0`, `ReLU_BN`.
+
+    What is inside of a scope of such a name may be anything: `ReLU_BN/dense`.
+    """
+    parts = name.replace(".", "/").rsplit("/", 2)
+    while len(parts) > 1 and parts[-1].isdigit():
+        parts.pop()
+    return bool(_BATCH_NORM_NAME.search(parts[-1]))
 
 
 def _is_batch_norm(
@@ -184,21 +199,29 @@ def _is_batch_norm(
     by_role: Mapping[Role, list[str]],
     has_mean: bool,
     has_variance: bool,
+    run: Run,
     wiring: LayerWiring | None,
 ) -> bool:
     if has_mean and has_variance:
         return True
     parameters = [role for role in (Role.GAMMA, Role.BETA) if role in by_role]
+    pair = _scale_and_offset(by_role, run)
     if has_mean or has_variance:
-        return wiring is not None or bool(parameters) or _torch_pair(by_role)
-    if len(parameters) == 2 or _torch_pair(by_role):
-        return wiring is not None or bool(_BATCH_NORM_NAME.search(name))
+        return wiring is not None or bool(parameters) or pair
+    if len(parameters) == 2 or pair:
+        return wiring is not None or _named_batch_norm(name)
     return False
 
 
-def _torch_pair(by_role: Mapping[Role, list[str]]) -> bool:
-    """Returns whether a layer has exactly a weight and a bias, as PyTorch names gamma and beta."""
-    return len(by_role.get(Role.WEIGHT, [])) == 2
+def _scale_and_offset(by_role: Mapping[Role, list[str]], run: Run) -> bool:
+    """Returns whether a layer has exactly two weights of equal size, as PyTorch's weight and bias.
+
+    The weight and the bias of a dense layer with one input are the only others of equal size.
+    """
+    weights = [run.histograms[tag] for tag in by_role.get(Role.WEIGHT, [])]
+    if len(weights) != 2:
+        return False
+    return all(one.count.size for one in weights) and weights[0].count[0] == weights[1].count[0]
 
 
 def _distinct(tags: Iterable[str], run: Run) -> list[str]:
