@@ -1,6 +1,7 @@
 """Series and graph evidence put together into batch-norm layers."""
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -45,7 +46,7 @@ def find_layers(
     layers += [
         BatchNormLayer(wiring.layer, wiring=wiring, framework=_graph_framework(wiring))
         for wiring in wirings.unused()
-        if not _trained_apart(wiring, layers)
+        if not _unheard_of(wiring, layers)
     ]
     return tuple(map(_with_momentum, layers))
 
@@ -64,8 +65,14 @@ def _counters(run: Run, patterns: TagPatterns) -> dict[str, dict[Role, ScalarSer
     return found
 
 
-def _trained_apart(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:
-    """Returns whether a layer belongs to another model than all layers that are logged."""
+def _unheard_of(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:
+    """Returns whether nothing is to be said of a layer of the graph that no tag names.
+
+    It belongs to another model than all layers that are logged, or to a graph of PyTorch, whose
+    programs often log statistics under names of their own.
+    """
+    if wiring.torch:
+        return any(layer.statistics for layer in logged)
     models = [layer.wiring.models for layer in logged if layer.wiring and layer.wiring.models]
     return bool(models and wiring.models) and wiring.models.isdisjoint(frozenset().union(*models))
 
@@ -98,13 +105,16 @@ class _Wirings:
         return (wiring for name, wiring in self._layers.items() if name not in self._used)
 
 
+_DEEPEST = 64  # scopes in scopes; networks have up to ten
+
+
 def _ends(name: str) -> Iterator[str]:
-    """Yields `a/b/c`, `b/c` and `c` for `a/b/c`."""
+    """Yields `a/b/c`, `b/c` and `c` for `a/b/c` or `a.b.c`; a number alone names nothing."""
     yield name
-    while "/" in name:
-        name = name.partition("/")[2]
-        if name:
-            yield name
+    for cut in itertools.islice(re.finditer("[/.]", name), _DEEPEST):
+        end = name[cut.end() :]
+        if end and not end.isdigit():
+            yield end
 
 
 def _layers_named(
@@ -115,7 +125,8 @@ def _layers_named(
         by_role.setdefault(parsed.role, []).append(parsed.tag)
     means = _distinct(by_role.get(Role.MOVING_MEAN, []), run)
     variances = _distinct(by_role.get(Role.MOVING_VARIANCE, []), run)
-    wiring = wirings.find(name) if means or variances or Role.GAMMA in by_role else None
+    parameters = Role.GAMMA in by_role or _scale_and_offset(by_role, run)
+    wiring = wirings.find(name) if means or variances or parameters else None
     if not _is_batch_norm(name, by_role, bool(means), bool(variances), run, wiring):
         return
     weights = {
@@ -257,6 +268,8 @@ def _framework(tags: list[ParsedTag], wiring: LayerWiring | None) -> Framework:
 
 
 def _graph_framework(wiring: LayerWiring) -> Framework:
+    if wiring.torch:
+        return Framework.TORCH
     return Framework.KERAS if wiring.keras else Framework.TF1
 
 
