@@ -1,6 +1,7 @@
 """What rules about graphs share."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
@@ -19,6 +20,7 @@ _STANDS = (Motion.INITIAL, Motion.CONSTANT)
 MOVING_REMARK = "; the histograms move, so the program runs them in another way"
 FETCH_REMARK = ", unless the program fetches them in session.run itself (no histogram tells)"
 
+_KERAS_UPDATE = re.compile(r"(?:^|/)AssignMovingAvg(?:_\d+)?/[^/]+$")
 _NAMED_OPS = 2
 """Update ops named in a line: one of the mean, one of the variance."""
 _OP_LINES = 3
@@ -42,8 +44,24 @@ def wiring_of(wiring: LayerWiring) -> Wiring | None:
 
 
 def uncollected(wiring: LayerWiring) -> bool:
-    """Returns whether UPDATE_OPS is known not to hold a layer's updates, as with Keras layers."""
-    return wiring.in_update_ops is False or (wiring.keras and not wiring.in_update_ops)
+    """Returns whether a layer is Keras' and UPDATE_OPS does not hold its updates."""
+    if wiring.in_update_ops:
+        return False
+    return wiring.keras or (wiring.in_update_ops is False and not by_hand(wiring))
+
+
+def by_hand(wiring: LayerWiring) -> bool:
+    """Returns whether a layer was written by hand: names or ops are not those of Keras layers.
+
+    Keras' variables are `moving_mean` and `moving_variance` on handles, each updated by ops in the
+    layer's own `AssignMovingAvg` (keras/src/layers/normalization/batch_normalization.py).
+    """
+    if wiring.keras:
+        return False
+    named = all(name.rpartition("/")[2] == role.value for role, name in wiring.variables.items())
+    updates = updates_of(wiring)
+    kept = all(_KERAS_UPDATE.search(one.name) and "Variable" in one.op for one in updates)
+    return not named or not kept or wiring.zero_debias
 
 
 def by_motion(
