@@ -85,8 +85,8 @@ def verdicts(
             {n: Verdict(Wiring.TRAIN, (_hop(graph, n),), by_name, by_name[0]) for n in rest}
         )
     elif rest:
-        own = _scopes_of(layers) | set(_conditions(graph, rest))
-        verdicts.update(_unneeded(graph, rest, own))
+        within = _scopes_of(layers) | set(_conditions(graph, rest))
+        verdicts.update(_unneeded(graph, rest, within))
     return verdicts, sorted(cross)
 
 

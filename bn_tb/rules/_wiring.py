@@ -20,7 +20,7 @@ _STANDS = (Motion.INITIAL, Motion.CONSTANT)
 MOVING_REMARK = "; the histograms move, so the program runs them in another way"
 FETCH_REMARK = ", unless the program fetches them in session.run itself (no histogram tells)"
 
-_KERAS_UPDATE = re.compile(r"(?:^|/)AssignMovingAvg(?:_\d+)?/[^/]+$")
+_LIBRARY_UPDATE = re.compile(r"(?:^|/)AssignMovingAvg(?:_\d+)?(?:/[^/]+)?$")
 _NAMED_OPS = 2
 """Update ops named in a line: one of the mean, one of the variance."""
 _OP_LINES = 3
@@ -44,24 +44,24 @@ def wiring_of(wiring: LayerWiring) -> Wiring | None:
 
 
 def uncollected(wiring: LayerWiring) -> bool:
-    """Returns whether a layer is Keras' and UPDATE_OPS does not hold its updates."""
-    if wiring.in_update_ops:
-        return False
-    return wiring.keras or (wiring.in_update_ops is False and not by_hand(wiring))
+    """Returns whether a layer is Keras' and UPDATE_OPS does not hold its updates.
+
+    Keras' variables are handles (resources) wherever UPDATE_OPS matters.
+    """
+    if wiring.keras or wiring.in_update_ops is not False:
+        return wiring.keras and not wiring.in_update_ops
+    return not by_hand(wiring) and all("Variable" in one.op for one in updates_of(wiring))
 
 
 def by_hand(wiring: LayerWiring) -> bool:
-    """Returns whether a layer was written by hand: names or ops are not those of Keras layers.
+    """Returns whether a layer was written by hand: its names or ops are not those of a library.
 
-    Keras' variables are `moving_mean` and `moving_variance` on handles, each updated by ops in the
-    layer's own `AssignMovingAvg` (keras/src/layers/normalization/batch_normalization.py).
+    Libraries name the variables `moving_mean` and `moving_variance` and update each in a scope
+    `AssignMovingAvg` (tensorflow/python/training/moving_averages.py, Keras' normalisation layers).
     """
-    if wiring.keras:
-        return False
-    named = all(name.rpartition("/")[2] == role.value for role, name in wiring.variables.items())
-    updates = updates_of(wiring)
-    kept = all(_KERAS_UPDATE.search(one.name) and "Variable" in one.op for one in updates)
-    return not named or not kept or wiring.zero_debias
+    names = (name.rpartition("/")[2] == role.value for role, name in wiring.variables.items())
+    ops = (_LIBRARY_UPDATE.search(update.name) for update in updates_of(wiring))
+    return not (all(names) and all(ops))
 
 
 def by_motion(
