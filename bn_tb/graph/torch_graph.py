@@ -1,4 +1,4 @@
-"""Batch-norm layers of the graphs that `SummaryWriter.add_graph` of PyTorch and tensorboardX writes.
+"""Batch-norm layers of graphs written by `SummaryWriter.add_graph` of PyTorch and tensorboardX.
 
 Their nodes are TorchScript's, named by the modules: `Net/Sequential[layer1]/BatchNorm2d[1]/340`
 (torch/utils/tensorboard/_pytorch_graph.py). The model is traced in evaluation mode, whatever

@@ -141,8 +141,8 @@ def owners_of(
 ) -> dict[str, frozenset[str]]:
     """Returns the names of the train ops that train each layer's model; empty where none is known.
 
-    A train op is of a layer's model if what it writes is computed from the layer's batch statistics.
-    To wait for an update, or for the condition around one, is another thing.
+    A train op is of a layer's model if what it writes is computed from the layer's statistics of
+    the batch. To wait for an update, or for the condition around one, is another thing.
     """
     if len(trains) < 2:
         names = frozenset(train.name for train in trains)
@@ -165,7 +165,7 @@ def _scopes_of(layers: Iterable[Layer]) -> set[str]:
 
 
 def _conditions(graph: NodeGraph, updates: Iterable[int]) -> Iterator[str]:
-    """Yields the scopes of conditions around updates, such as `net/cond_1` around `net/cond_1/ema`."""
+    """Yields the scopes of conditions around updates: `net/cond_1` around `net/cond_1/ema`."""
     for node in updates:
         for scope in _scopes(graph.names[node]):
             if _CONDITION.search(scope):
