@@ -6,7 +6,7 @@ from bn_tb.diagnosis.finding import Finding
 from bn_tb.evidence import metrics
 from bn_tb.layers import Motion
 from bn_tb.rules import RULES
-from bn_tb.rules.statistics_not_logged import FIXES, likely_framework
+from bn_tb.rules._logging import FIXES, likely_framework, monitor_of
 from bn_tb.rules.subject import Subject
 from bn_tb.rules.verdict import Verdict
 
@@ -47,9 +47,16 @@ def _how_to_be_judged(subject: Subject) -> str:
     if any(other.layers for other in subject.related):
         return ""
     fix = FIXES[likely_framework(subject.run)]
+    monitor = monitor_of(subject.run)
+    or_monitor = f"\n\nor let a monitor log and judge them:\n\n    {monitor}" if monitor else ""
     return (
-        f"Nothing logged tells the model. To have its statistics judged: {fix[0].lower()}{fix[1:]}"
+        "Nothing logged tells the model. To have its statistics judged: "
+        f"{_sentence(fix)}{or_monitor}"
     )
+
+
+def _sentence(fix: str) -> str:
+    return fix if fix.startswith("PyTorch") else fix[0].lower() + fix[1:]
 
 
 GAP = RULES["BN501"]

@@ -82,6 +82,7 @@ class LayerWiring:
       epsilon: Added to the variance, or None.
       in_update_ops: Whether its updates are in the `update_ops` collection; None without MetaGraph.
       keras: Whether the layer was made by Keras.
+      torch: Whether a graph of PyTorch shows it, which knows nothing of updates.
       saved: Whether SaveV2 ops save its statistics (None: no SaveV2 saves its weights either).
       momentum_source: `graph` if an op or attribute says the momentum, `keras_config` if the JSON
         of a Keras model does.
@@ -107,6 +108,7 @@ class LayerWiring:
     epsilon: float | None = None
     in_update_ops: bool | None = None
     keras: bool = False
+    torch: bool = False
     saved: bool | None = None
     momentum_source: str = "graph"
     dynamic_momentum: bool = False

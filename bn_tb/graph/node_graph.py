@@ -107,28 +107,28 @@ class NodeGraph:
         pairs = sorted((body.exit, c) for c, bodies in self.calls.items() for body in bodies)
         return [last for last, _ in pairs], [caller for _, caller in pairs]
 
-    def ancestors(self, seeds: Iterable[int], barred: Iterable[int] = ()) -> bytearray:
-        """Returns a mask `[N]` of the seeds and all they need; `barred` nodes are not entered."""
-        return _reach(self.starts, self.sources, seeds, barred)
+    def data_ancestors(self, seeds: Iterable[int]) -> bytearray:
+        """Returns a mask `[N]` of the seeds and of all that they are computed from."""
+        seen = bytearray(len(self.ops))
+        stack = list(dict.fromkeys(seeds))
+        for node in stack:
+            seen[node] = 1
+        while stack:
+            for source, port in self.edges(stack.pop()):
+                if port != Edge.CONTROL and not seen[source]:
+                    seen[source] = 1
+                    stack.append(source)
+        return seen
 
     def descendants(self, seeds: Iterable[int]) -> bytearray:
         """Returns a mask `[N]` of the seeds and all that needs them."""
-        return _reach(self.consumer_starts, self.consumers, seeds, ())
-
-
-def _reach(
-    starts: list[int], ends: list[int], seeds: Iterable[int], barred: Iterable[int]
-) -> bytearray:
-    seen = bytearray(len(starts) - 1)
-    for node in barred:
-        seen[node] = 2
-    stack = [node for node in dict.fromkeys(seeds) if not seen[node]]
-    for node in stack:
-        seen[node] = 1
-    while stack:
-        node = stack.pop()
-        for end in ends[starts[node] : starts[node + 1]]:
-            if not seen[end]:
-                seen[end] = 1
-                stack.append(end)
-    return seen.replace(b"\2", b"\0")
+        seen = bytearray(len(self.ops))
+        stack = list(dict.fromkeys(seeds))
+        for node in stack:
+            seen[node] = 1
+        while stack:
+            for user in self.users(stack.pop()):
+                if not seen[user]:
+                    seen[user] = 1
+                    stack.append(user)
+        return seen

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bn_tb.graph import layout, optimizer, saving, statistics, wiring
+from bn_tb.graph import layout, optimizer, saving, statistics, torch_graph, wiring
 from bn_tb.graph.expression import PASS, VARIABLES, Output, constant
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, UpdateOp
 from bn_tb.graph.node_graph import BRANCHES, NodeGraph
@@ -141,7 +141,8 @@ def evidence_of(
     return GraphEvidence(
         trains=bool(found.writes),
         optimizer_ops=tuple(sorted(graph.names[node] for node in found.writes)),
-        layers={layer.name: found.layer(layer) for layer in found.layers},
+        layers={layer.name: found.layer(layer) for layer in found.layers}
+        | dict(torch_graph.layers(graph)),
         cross_model=tuple(found.cross),
         train_ops=tuple(train.name for train in found.trains),
         has_collections=collections is not None,

@@ -6,6 +6,7 @@ Testing the train op alone would call `tf.group(train_op, *update_ops)` unwired.
 
 import collections
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bn_tb.graph.expression import variable_of
@@ -14,6 +15,7 @@ from bn_tb.graph.node_graph import Edge, NodeGraph
 from bn_tb.graph.optimizer import TrainOp
 from bn_tb.graph.statistics import Layer
 
+_CONDITION = re.compile(r"(?:^|/)(?:smart_)?cond(?:_\d+)?$")
 _MAX_HOPS = 12  # of a drawn path
 _EDGES = {int(Edge.CONTROL): "control", int(Edge.CALL): "call"}
 
@@ -83,7 +85,8 @@ def verdicts(
             {n: Verdict(Wiring.TRAIN, (_hop(graph, n),), by_name, by_name[0]) for n in rest}
         )
     elif rest:
-        verdicts.update(_unneeded(graph, rest, _scopes_of(layers)))
+        within = _scopes_of(layers) | set(_conditions(graph, rest))
+        verdicts.update(_unneeded(graph, rest, within))
     return verdicts, sorted(cross)
 
 
@@ -138,14 +141,13 @@ def owners_of(
 ) -> dict[str, frozenset[str]]:
     """Returns the names of the train ops that train each layer's model; empty where none is known.
 
-    A train op is of a layer's model if it computes the layer's batch statistics for its own sake:
-    it needs them even if no update op existed.
+    A train op is of a layer's model if what it writes is computed from the layer's statistics of
+    the batch. To wait for an update, or for the condition around one, is another thing.
     """
     if len(trains) < 2:
         names = frozenset(train.name for train in trains)
         return {layer.name: names for layer in layers}
-    updates = [write.node for layer in layers for write in layer.writes()]
-    needed = [(train.name, graph.ancestors(train.writes, barred=updates)) for train in trains]
+    needed = [(train.name, graph.data_ancestors(train.writes)) for train in trains]
     owners = {}
     for layer in layers:
         sources = {node for write in layer.writes() for node, _ in write.leaves}
@@ -162,11 +164,25 @@ def _scopes_of(layers: Iterable[Layer]) -> set[str]:
     }
 
 
-def _unneeded(graph: NodeGraph, updates: list[int], layers: set[str]) -> dict[int, Verdict]:
-    """Returns the verdicts on ops that no train op needs."""
+def _conditions(graph: NodeGraph, updates: Iterable[int]) -> Iterator[str]:
+    """Yields the scopes of conditions around updates: `net/cond_1` around `net/cond_1/ema`."""
+    for node in updates:
+        for scope in _scopes(graph.names[node]):
+            if _CONDITION.search(scope):
+                yield scope
+
+
+def _unneeded(graph: NodeGraph, updates: list[int], own: set[str]) -> dict[int, Verdict]:
+    """Returns the verdicts on ops that no train op needs.
+
+    Args:
+      graph: The graph.
+      updates: The ops.
+      own: Scopes of the layers and of conditions around the updates.
+    """
     after = graph.descendants(updates)
-    users = [node for node, reached in enumerate(after) if reached]
-    computed = [node for node in users if _mixes_in_data(graph, node, after, layers)]
+    users = {node for node, reached in enumerate(after) if reached} - set(updates)
+    computed = [node for node in sorted(users) if _mixes_in_data(graph, node, after, own)]
     search = _Search(graph, computed)
     verdicts = {}
     for node in updates:
@@ -178,13 +194,14 @@ def _unneeded(graph: NodeGraph, updates: list[int], layers: set[str]) -> dict[in
     return verdicts
 
 
-def _mixes_in_data(graph: NodeGraph, node: int, after: bytearray, layers: set[str]) -> bool:
+def _mixes_in_data(graph: NodeGraph, node: int, after: bytearray, own: set[str]) -> bool:
     """Returns whether a user of updates computes with other data: a loss, and no mere group.
 
     What a layer adds to its own updates (conditions, reads of the variable) does not count.
     """
     others = [source for source, _ in graph.inputs(node) if not after[source]]
-    if not others or any(scope in layers for scope in _scopes(graph.names[node])):
+    name = graph.names[node]
+    if not others or name in own or any(scope in own for scope in _scopes(name)):
         return False
     return any(graph.ops[source] != "Const" and variable_of(graph, source) < 0 for source in others)
 

@@ -1,6 +1,7 @@
 """Series and graph evidence put together into batch-norm layers."""
 
 import dataclasses
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -9,6 +10,7 @@ import numpy as np
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
 from bn_tb.layers import mixing, trajectory
 from bn_tb.layers.layer import BatchNormLayer, Framework
+from bn_tb.layers.trees import join_trees
 from bn_tb.runs.run import Run
 from bn_tb.runs.series import HistogramSeries, ScalarSeries
 from bn_tb.runs.tags import COUNTERS, ParsedTag, Role, TagPatterns, parse_tag
@@ -34,6 +36,7 @@ def find_layers(
         parsed = parse_tag(tag, patterns)
         if parsed:
             named.setdefault(parsed.layer, []).append(parsed)
+    join_trees(named)
     wirings, counters = _Wirings(graph), _counters(run, patterns)
     layers = [
         dataclasses.replace(layer, counters=counters.get(layer.name, {}))
@@ -43,7 +46,7 @@ def find_layers(
     layers += [
         BatchNormLayer(wiring.layer, wiring=wiring, framework=_graph_framework(wiring))
         for wiring in wirings.unused()
-        if not _trained_apart(wiring, layers)
+        if not _unheard_of(wiring, layers)
     ]
     return tuple(map(_with_momentum, layers))
 
@@ -62,8 +65,14 @@ def _counters(run: Run, patterns: TagPatterns) -> dict[str, dict[Role, ScalarSer
     return found
 
 
-def _trained_apart(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:
-    """Returns whether a layer belongs to another model than all layers that are logged."""
+def _unheard_of(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:
+    """Returns whether nothing is to be said of a layer of the graph that no tag names.
+
+    It belongs to another model than all layers that are logged, or to a graph of PyTorch, whose
+    programs often log statistics under names of their own.
+    """
+    if wiring.torch:
+        return any(layer.statistics for layer in logged)
     models = [layer.wiring.models for layer in logged if layer.wiring and layer.wiring.models]
     return bool(models and wiring.models) and wiring.models.isdisjoint(frozenset().union(*models))
 
@@ -96,13 +105,16 @@ class _Wirings:
         return (wiring for name, wiring in self._layers.items() if name not in self._used)
 
 
+_DEEPEST = 64  # scopes in scopes; networks have up to ten
+
+
 def _ends(name: str) -> Iterator[str]:
-    """Yields `a/b/c`, `b/c` and `c` for `a/b/c`."""
+    """Yields `a/b/c`, `b/c` and `c` for `a/b/c` or `a.b.c`; a number alone names nothing."""
     yield name
-    while "/" in name:
-        name = name.partition("/")[2]
-        if name:
-            yield name
+    for cut in itertools.islice(re.finditer("[/.]", name), _DEEPEST):
+        end = name[cut.end() :]
+        if end and not end.isdigit():
+            yield end
 
 
 def _layers_named(
@@ -113,8 +125,9 @@ def _layers_named(
         by_role.setdefault(parsed.role, []).append(parsed.tag)
     means = _distinct(by_role.get(Role.MOVING_MEAN, []), run)
     variances = _distinct(by_role.get(Role.MOVING_VARIANCE, []), run)
-    wiring = wirings.find(name) if means or variances or Role.GAMMA in by_role else None
-    if not _is_batch_norm(name, by_role, bool(means), bool(variances), wiring):
+    parameters = Role.GAMMA in by_role or _scale_and_offset(by_role, run)
+    wiring = wirings.find(name) if means or variances or parameters else None
+    if not _is_batch_norm(name, by_role, bool(means), bool(variances), run, wiring):
         return
     weights = {
         parsed.tag: run.histograms[parsed.tag]
@@ -176,7 +189,20 @@ def _shown(layer: BatchNormLayer) -> BatchNormLayer:
     )
 
 
-_BATCH_NORM_NAME = re.compile(r"(?:batch|b)_?norm|(?:^|[/._])bn(?:$|[/._\d])", re.IGNORECASE)
+_BATCH_NORM_NAME = re.compile(
+    r"(?:batch|b)_?norm|(?:^|_)bns?(?:$|[_\d])|[a-z\d]bn\d*$|bn[12]d", re.IGNORECASE
+)
+
+
+def _named_batch_norm(name: str) -> bool:
+    """Returns whether the last module of a name says batch norm: `stem.bn`, `bns.0`, `ReLU_BN`.
+
+    What is inside of a scope of such a name may be anything: `ReLU_BN/dense`.
+    """
+    parts = name.replace(".", "/").rsplit("/", 2)
+    while len(parts) > 1 and parts[-1].isdigit():
+        parts.pop()
+    return bool(_BATCH_NORM_NAME.search(parts[-1]))
 
 
 def _is_batch_norm(
@@ -184,21 +210,29 @@ def _is_batch_norm(
     by_role: Mapping[Role, list[str]],
     has_mean: bool,
     has_variance: bool,
+    run: Run,
     wiring: LayerWiring | None,
 ) -> bool:
     if has_mean and has_variance:
         return True
     parameters = [role for role in (Role.GAMMA, Role.BETA) if role in by_role]
+    pair = _scale_and_offset(by_role, run)
     if has_mean or has_variance:
-        return wiring is not None or bool(parameters) or _torch_pair(by_role)
-    if len(parameters) == 2 or _torch_pair(by_role):
-        return wiring is not None or bool(_BATCH_NORM_NAME.search(name))
+        return wiring is not None or bool(parameters) or pair
+    if len(parameters) == 2 or pair:
+        return wiring is not None or _named_batch_norm(name)
     return False
 
 
-def _torch_pair(by_role: Mapping[Role, list[str]]) -> bool:
-    """Returns whether a layer has exactly a weight and a bias, as PyTorch names gamma and beta."""
-    return len(by_role.get(Role.WEIGHT, [])) == 2
+def _scale_and_offset(by_role: Mapping[Role, list[str]], run: Run) -> bool:
+    """Returns whether a layer has exactly two weights of equal size, as PyTorch's weight and bias.
+
+    The weight and the bias of a dense layer with one input are the only others of equal size.
+    """
+    weights = [run.histograms[tag] for tag in by_role.get(Role.WEIGHT, [])]
+    if len(weights) != 2:
+        return False
+    return all(one.count.size for one in weights) and weights[0].count[0] == weights[1].count[0]
 
 
 def _distinct(tags: Iterable[str], run: Run) -> list[str]:
@@ -234,6 +268,8 @@ def _framework(tags: list[ParsedTag], wiring: LayerWiring | None) -> Framework:
 
 
 def _graph_framework(wiring: LayerWiring) -> Framework:
+    if wiring.torch:
+        return Framework.TORCH
     return Framework.KERAS if wiring.keras else Framework.TF1
 
 

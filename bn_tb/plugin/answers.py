@@ -19,7 +19,7 @@ from bn_tb.reports import json_report, render
 from bn_tb.reports.page import manual, payload
 from bn_tb.reports.report import Report
 from bn_tb.rules import ALL_RULES
-from bn_tb.rules.statistics_not_logged import FIXES
+from bn_tb.rules._logging import FIXES
 from bn_tb.settings import Settings
 
 Arguments = Mapping[str, str]

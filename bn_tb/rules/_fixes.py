@@ -11,6 +11,14 @@ Make every training step run the updates. Build the train op last, after the who
     with tf.control_dependencies(update_ops):
         train_op = optimizer.minimize(loss)"""
 
+HAND_WIRING = """\
+Make every training step run the updates. UPDATE_OPS does not hold them: keep the op that makes \
+them, ema.apply(...) or the two assignments, and build the train op last:
+
+    update = ema.apply([batch_mean, batch_variance])  # in the layer
+    with tf.control_dependencies([update]):  # of every layer
+        train_op = optimizer.minimize(loss)"""
+
 KERAS_WIRING = """\
 tf.get_collection(tf.GraphKeys.UPDATE_OPS) does not see the updates of Keras layers. Use the \
 layers' own list, after the whole network is built:

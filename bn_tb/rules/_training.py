@@ -6,7 +6,7 @@ import numpy as np
 
 from bn_tb.evidence.activity import change_steps
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._words import shortened
+from bn_tb.rules._words import count, shortened
 from bn_tb.rules.subject import Subject
 from bn_tb.runs.series import IntArray
 
@@ -42,7 +42,8 @@ def proof_of_training(subject: Subject, last_step: int) -> Proof | None:
     for other in subject.experiment:
         tag, steps = other.activity.metric_tag, other.activity.metric_steps
         if tag and (other is not subject or steps[0] <= last_step):
-            line = f"the metric {shortened(tag)} changed at {steps.size} steps up to {steps[-1]}"
+            changed = count(steps.size, "step")
+            line = f"the metric {shortened(tag)} changed at {changed} up to {steps[-1]}"
             return Proof(line + _where(other, subject), True)
     return Proof("steps advance, and no weight or metric was logged that could tell more", False)
 

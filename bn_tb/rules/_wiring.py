@@ -1,6 +1,7 @@
 """What rules about graphs share."""
 
 import itertools
+import re
 from collections.abc import Callable, Iterator, Sequence
 
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, UpdateOp, Wiring
@@ -19,6 +20,7 @@ _STANDS = (Motion.INITIAL, Motion.CONSTANT)
 MOVING_REMARK = "; the histograms move, so the program runs them in another way"
 FETCH_REMARK = ", unless the program fetches them in session.run itself (no histogram tells)"
 
+_LIBRARY_UPDATE = re.compile(r"(?:^|/)AssignMovingAvg(?:_\d+)?(?:/[^/]+)?$")
 _NAMED_OPS = 2
 """Update ops named in a line: one of the mean, one of the variance."""
 _OP_LINES = 3
@@ -42,8 +44,24 @@ def wiring_of(wiring: LayerWiring) -> Wiring | None:
 
 
 def uncollected(wiring: LayerWiring) -> bool:
-    """Returns whether UPDATE_OPS is known not to hold a layer's updates, as with Keras layers."""
-    return wiring.in_update_ops is False or (wiring.keras and not wiring.in_update_ops)
+    """Returns whether a layer is Keras' and UPDATE_OPS does not hold its updates.
+
+    Keras' variables are handles (resources) wherever UPDATE_OPS matters.
+    """
+    if wiring.keras or wiring.in_update_ops is not False:
+        return wiring.keras and not wiring.in_update_ops
+    return not by_hand(wiring) and all("Variable" in one.op for one in updates_of(wiring))
+
+
+def by_hand(wiring: LayerWiring) -> bool:
+    """Returns whether a layer was written by hand: its names or ops are not those of a library.
+
+    Libraries name the variables `moving_mean` and `moving_variance` and update each in a scope
+    `AssignMovingAvg` (tensorflow/python/training/moving_averages.py, Keras' normalisation layers).
+    """
+    names = (name.rpartition("/")[2] == role.value for role, name in wiring.variables.items())
+    ops = (_LIBRARY_UPDATE.search(update.name) for update in updates_of(wiring))
+    return not (all(names) and all(ops))
 
 
 def by_motion(

@@ -15,6 +15,11 @@ def layers_in_words(names: Sequence[str]) -> str:
     return f"{len(names)} layers ({shown}{more})"
 
 
+def count(number: float, noun: str) -> str:
+    """Returns `1 step` or `2 steps` for a noun in the singular."""
+    return f"{number:.0f} {noun}{'' if round(number) == 1 else 's'}"
+
+
 def shortened(name: str) -> str:
     """Returns a name of bounded length; names come from files of unknown origin."""
     name = name or "(unnamed)"

@@ -46,8 +46,8 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         layers = [names.get(layer, layer) for layer in others]
         yield Evidence(
             message=(
-                f"The train op {shortened(train_op)} also runs the updates of "
-                f"{layers_in_words(layers)}, which belong to another model."
+                f"The train op {shortened(train_op)} also runs updates of another model: of "
+                f"{layers_in_words(layers)}."
             ),
             proof=tuple(f"{shortened(train_op)} needs updates of {name}" for name in layers[:3]),
             fix=FIX,

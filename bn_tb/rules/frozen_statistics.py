@@ -41,7 +41,7 @@ from bn_tb.evidence import metrics
 from bn_tb.evidence.folded import is_folded
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules._words import layers_in_words, shortened
+from bn_tb.rules._words import count, layers_in_words, shortened
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Meaning, Severity, Verdict
@@ -75,7 +75,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         ),
         proof=tuple(
             f"{role.value} of {layers[0].name}: {series.minimum[0]:.6g} to {series.maximum[0]:.6g} "
-            f"at all {series.steps.size} points, steps {series.steps[0]} to {series.steps[-1]}"
+            f"at {count(series.steps.size, 'point')}, steps {series.steps[0]} to {series.steps[-1]}"
             for role, series in layers[0].finite
         ),
         fix=FIX,

@@ -8,8 +8,10 @@ does nothing: see BN101.
 
 ## How it is decided
 As BN401 (nothing that runs the optimizer needs the updates), for layers whose update ops are not in
-the `update_ops` collection, to which every layer of `tf.layers` adds its own. `model.fit` wires the
-updates itself and is seen as wired.
+the `update_ops` collection, to which every layer of `tf.layers` adds its own, and that are built as
+Keras builds them: switched by Keras' learning phase, or with `moving_mean` and `moving_variance` on
+resource variables and updates named `AssignMovingAvg`. Averages written by hand are BN401's.
+`model.fit` wires the updates itself and is seen as wired.
 
 ## Example
     collection update_ops: empty

@@ -64,7 +64,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules import _fixes
-from bn_tb.rules._words import layers_in_words, percent
+from bn_tb.rules._words import count, layers_in_words, percent
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
@@ -154,9 +154,9 @@ def _left(weight: float, share: float) -> str:
 def _by_momentum(lag: Lag, last: int) -> tuple[str, tuple[str, ...]]:
     source = _SOURCES.get(lag.momentum_source or "", "log")
     updates, momentum = lag.updates or 0.0, lag.momentum or 0.0
-    return f"after {updates:.0f} updates with momentum {momentum:g}", (
+    return f"after {count(updates, 'update')} with momentum {momentum:g}", (
         f"{percent(lag.weight or 0.0)} = {momentum:g}^{updates:.0f}: momentum from the {source}, "
-        f"{updates:.0f} updates from step {lag.start or 0} to step {last}",
+        f"{count(updates, 'update')} from step {lag.start or 0} to step {last}",
     )
 
 

@@ -40,10 +40,15 @@ from bn_tb.rules.verdict import Severity
 LIMITS = {
     "ratio": Limit(1.5, "updates per step", "halfway between one update a step and two"),
 }
-FIX = (
+_SEVERAL = (
     "Nothing, if several forward passes a step are meant (gradient accumulation, checkpointed "
     "activations, two streams): the momentum acts once for each. Else look for a forward pass in "
     "training mode that does not belong to training."
+)
+_FEWER = (
+    "Nothing, if a logged step is less than one forward pass in training mode (samples, "
+    "micro-batches), or if some steps leave the layers out on purpose. Else look for training "
+    "steps whose forward pass runs in evaluation mode or without the updates."
 )
 
 
@@ -54,7 +59,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     if names and subject.clock.counted and subject.clock.unit == "step" and counted is not None:
         if not 1 / limits["ratio"] <= counted <= limits["ratio"]:
             line = f"{shortened(subject.clock.source)} grows by {counted:.3g} per step"
-            yield _evidence(names, f"{counted:.3g}", line)
+            yield _evidence(names, counted, line)
         return
     updates = {
         layer.name: _at_least(lag.momentum, lag.updates, lag.refuted)
@@ -68,7 +73,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             f"some moving variance is below what one update a step allows; {count:.2g} updates a "
             "step explain it"
         )
-        yield _evidence(list(several), f"at least {count:.2g}", line)
+        yield _evidence(list(several), count, line, "at least ")
 
 
 def _at_least(momentum: float | None, updates: float | None, bound: float | None) -> float:
@@ -78,14 +83,14 @@ def _at_least(momentum: float | None, updates: float | None, bound: float | None
     return math.log(max(bound, 1e-300)) / (updates * math.log(momentum))
 
 
-def _evidence(names: list[str], count: str, line: str) -> Evidence:
+def _evidence(names: list[str], count: float, line: str, bound: str = "") -> Evidence:
     return Evidence(
         message=(
-            f"The moving statistics of {layers_in_words(names)} are updated {count} times per "
-            "logged step."
+            f"The moving statistics of {layers_in_words(names)} are updated {bound}{count:.3g} "
+            "times per logged step."
         ),
         proof=(line,),
-        fix=FIX,
+        fix=_FEWER if count < 1 else _SEVERAL,
         layers=tuple(names),
     )
 

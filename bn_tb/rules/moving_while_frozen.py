@@ -85,8 +85,8 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     names = [layer.name for layer in found]
     yield Evidence(
         message=(
-            f"The weights of {layers_in_words(names)} are frozen, but their moving statistics go "
-            "on changing: the frozen layers normalise differently from step to step."
+            f"The weights of {layers_in_words(names)} are frozen, but the moving statistics go "
+            "on changing: what is frozen normalises differently from step to step."
         ),
         proof=(
             f"{shortened(next(iter(found[0].weights)))} is bit for bit constant",
@@ -114,7 +114,7 @@ def _not_in_the_optimizer(subject: Subject, layers: list[BatchNormLayer]) -> Evi
     return Evidence(
         message=(
             f"Gamma and beta of {layers_in_words(names)} were never trained: exactly 1 and 0 at "
-            "all points, while their moving statistics move and other weights are trained. They "
+            "all points, while the moving statistics move and other weights are trained. They "
             "were probably never given to the optimizer."
         ),
         proof=(

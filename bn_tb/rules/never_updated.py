@@ -68,7 +68,7 @@ from bn_tb.rules import _fixes
 from bn_tb.rules._causes import Cause, cause_of, proof_of
 from bn_tb.rules._training import Proof, proof_of_training
 from bn_tb.rules._wiring import WIRING, updates_of
-from bn_tb.rules._words import layers_in_words, shortened
+from bn_tb.rules._words import count, layers_in_words, shortened
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
@@ -117,8 +117,8 @@ def _evidence(layers: list[BatchNormLayer], last: int, cause: Cause, proof: Proo
 def _held(layer: BatchNormLayer) -> Iterator[str]:
     for role, series in layer.finite:
         yield (
-            f"{role.value} of {layer.name}: exactly {series.minimum[0]:g} in every channel at all "
-            f"{series.steps.size} points, steps {series.steps[0]} to {series.steps[-1]}"
+            f"{role.value} of {layer.name}: exactly {series.minimum[0]:g} in every channel at "
+            f"{count(series.steps.size, 'point')}, steps {series.steps[0]} to {series.steps[-1]}"
         )
 
 

@@ -90,7 +90,7 @@ def _evidence(
     yield Evidence(
         message=(
             f"The graph trains {layers_in_words([layer.name for layer in layers])} in inference "
-            "mode: they normalise training batches with their moving statistics, and no op updates "
+            "mode: training batches are normalised with the moving statistics, and no op updates "
             "these."
         ),
         proof=(f"{layers[0].name}: inference mode, no update op, in a graph with an optimizer",),

@@ -83,7 +83,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 def _origin(names: list[str], from_the_start: bool) -> str:
     if from_the_start:
         return ": they were loaded or converted like that, or the first batch did it"
-    return f", {names[0]} {'where it began' if len(names) > 1 else 'and cannot recover'}"
+    return f", first in {names[0]}" * (len(names) > 1) + "; they cannot recover"
 
 
 RULE = Rule(

@@ -56,7 +56,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         yield Evidence(
             message=(
                 "Only some of the uses (towers, calls of a shared network) of "
-                f"{layers_in_words([one.name for one in idle])} update its statistics. That is "
+                f"{layers_in_words([one.name for one in idle])} update the statistics. That is "
                 "common practice, and right while all uses see the same kind of data."
             ),
             proof=op_lines(idle, subject.graph),

@@ -30,62 +30,19 @@ Log the statistics too: `tf.global_variables()` instead of `tf.trainable_variabl
 - https://github.com/tensorflow/tensorflow/issues/11965
 """
 
-import re
 from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence import metrics
 from bn_tb.evidence.metrics import Gap
-from bn_tb.layers import Framework, Motion
+from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._gap import GAP_LIMITS
+from bn_tb.rules._logging import FIXES, likely_framework
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Meaning, Severity, Verdict
 from bn_tb.runs.run import Run
-
-_TF1 = """\
-Log the moving statistics beside the weights:
-
-    for variable in tf.global_variables():
-        if "moving_" in variable.op.name:
-            tf.summary.histogram("bn/" + variable.op.name, variable)"""
-_KERAS = """\
-Let the callback write histograms:
-
-    tf.keras.callbacks.TensorBoard(logdir, histogram_freq=1)"""
-_TORCH = """\
-Log the buffers beside the parameters:
-
-    for name, buffer in model.named_buffers():
-        if "running_" in name and buffer.isfinite().any():  # the writer refuses NaN alone
-            writer.add_histogram(name, buffer, step)"""
-_JAX = """\
-Log the collection of the statistics beside the parameters:
-
-    for path, value in jax.tree_util.tree_leaves_with_path(state.batch_stats):
-        writer.add_histogram("batch_stats" + jax.tree_util.keystr(path), value, step)"""
-
-FIXES = {
-    Framework.TF1: _TF1,
-    Framework.KERAS: _KERAS,
-    Framework.TORCH: _TORCH,
-    Framework.JAX: _JAX,
-    Framework.UNKNOWN: f"{_TORCH}\n\nTensorFlow 1: loop over tf.global_variables().",
-}
-
-_KERAS_TAG = re.compile(r"^(?:epoch|batch|evaluation)_")
-_TORCH_FILE = re.compile(r"\.\d+\.\d+$")
-"""torch and tensorboardX end names with process and number of the writer, TensorFlow 2 with `.v2`,
-TensorFlow 1 with the host."""
-
-
-def likely_framework(run: Run) -> Framework:
-    """Returns who probably wrote a run, by its tags and the names of its files."""
-    names = [file.path for file in run.files]
-    if any(map(_KERAS_TAG.match, run.scalars)) or any(name.endswith(".v2") for name in names):
-        return Framework.KERAS
-    return Framework.TORCH if any(map(_TORCH_FILE.search, names)) else Framework.TF1
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
@@ -102,10 +59,15 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             f"logged: whether they are updated cannot be seen.{_parted(gap) if unseen else ''}"
         ),
         proof=(f"logged: {seen}" if seen else "the layers are in the graph or the configuration",),
-        fix=FIXES[_fixes.framework_of(layers)],
+        fix=FIXES[_framework(subject.run, layers)],
         layers=tuple(layer.name for layer in layers),
         severity=Severity.WARNING if gap and unseen else None,
     )
+
+
+def _framework(run: Run, layers: list[BatchNormLayer]) -> Framework:
+    found = _fixes.framework_of(layers)
+    return likely_framework(run) if found is Framework.UNKNOWN else found
 
 
 def _parted(gap: Gap | None) -> str:

@@ -44,15 +44,16 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         layer for layer in subject.layers if layer.motion is Motion.SNAPSHOT and layer.mixed == 1
     ]
     if few:
-        steps = sorted({step for layer in few for step in layer.steps or ()})
-        at = f"only at step {steps[0]}" if steps else "at no step"
-        yield _evidence(few, f"is logged {at}: nothing can be concluded from one snapshot")
+        steps = {step for layer in few for step in layer.steps or ()}
+        at = f"at step {min(steps)} only" if len(steps) == 1 else "at fewer than two steps"
+        yield _evidence(few, f"are logged {at}: nothing can be concluded from one snapshot")
     initial = [layer for layer in subject.layers if layer.motion is Motion.INITIAL]
     if initial and proof_of_training(subject, max(_last(layer) for layer in initial)) is None:
         yield _evidence(
-            initial, "initial, and the weights that are logged do not change: this run does not "
-            "train, so nothing can be concluded"
-        )  # fmt: skip
+            initial,
+            "are initial, and the weights that are logged do not change: this run does not train, "
+            "so nothing can be concluded",
+        )
 
 
 def _last(layer: BatchNormLayer) -> int:
@@ -62,7 +63,7 @@ def _last(layer: BatchNormLayer) -> int:
 def _evidence(layers: list[BatchNormLayer], predicate: str) -> Evidence:
     names = [layer.name for layer in layers]
     return Evidence(
-        message=f"The moving statistics of {layers_in_words(names)}: {predicate}.",
+        message=f"The moving statistics of {layers_in_words(names)} {predicate}.",
         proof=tuple(
             f"{role.value} of {layers[0].name}: steps {sorted(set(series.steps.tolist()))[:3]}"
             for role, series in layers[0].statistics

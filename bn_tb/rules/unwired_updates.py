@@ -25,7 +25,8 @@ When the program fetches the update ops in session.run itself and logs no moving
 ## How to fix it
 Build the train op last, under
 `tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS))`. With several models restrict
-the collection by scope, and end the scope with "/".
+the collection by scope, and end the scope with "/". Updates of a layer written by hand are in no
+collection: depend on the op itself, such as that of `ema.apply`.
 
 ## References
 - https://www.tensorflow.org/api_docs/python/tf/compat/v1/layers/batch_normalization
@@ -36,7 +37,7 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.graph.graph_evidence import LayerWiring
 from bn_tb.rules import _fixes
-from bn_tb.rules._wiring import uncollected, unneeded
+from bn_tb.rules._wiring import by_hand, uncollected, unneeded
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
@@ -49,12 +50,19 @@ MESSAGE = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence apart for layers that move, stand still and are not logged."""
-    return unneeded(subject, _collected, MESSAGE, _fixes.TF1_WIRING + _fixes.KEEP_WEIGHTS)
+    yield from unneeded(subject, _collected, MESSAGE, _fixes.TF1_WIRING + _fixes.KEEP_WEIGHTS)
+    yield from unneeded(subject, _by_hand, MESSAGE, _fixes.HAND_WIRING + _fixes.KEEP_WEIGHTS)
 
 
 def _collected(wiring: LayerWiring) -> bool:
-    """Returns whether BN404 does not speak of a layer."""
-    return not uncollected(wiring)
+    """Returns whether neither BN404 speaks of a layer, nor that it was written by hand."""
+    return not uncollected(wiring) and not _by_hand(wiring)
+
+
+def _by_hand(wiring: LayerWiring) -> bool:
+    if uncollected(wiring) or wiring.in_update_ops:
+        return False
+    return wiring.in_update_ops is False or by_hand(wiring)
 
 
 RULE = Rule(

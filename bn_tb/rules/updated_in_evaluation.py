@@ -36,7 +36,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._words import layers_in_words
+from bn_tb.rules._words import count, layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Severity
@@ -97,7 +97,7 @@ def _passes(layer: BatchNormLayer, limits: Mapping[str, float]) -> str:
     made, wanted = (float(one.values[-1] - one.values[0]) for one in (updates, passes))
     if not made > wanted * (1 + limits["share"]) > 0:
         return ""
-    return f"{made:.0f} updates in {wanted:.0f} passes for training"
+    return f"{count(made, 'update')} where training made {wanted:.0f}"
 
 
 def _jumps(layer: BatchNormLayer, evaluated: IntArray, limits: Mapping[str, float]) -> str:

@@ -99,28 +99,47 @@ _BY_NAME = {
     for name in names
 }
 
-_MOMENTS = r"(?:moments(?:_\d+)?/)*(?:normalize/)?"  # tf.nn.moments of several releases
-_BY_PATH = tuple(
-    (role, reason, re.compile(f"(?:^|(?<=[/.])){path}$", re.IGNORECASE))
-    for role, reason, path in (
-        (Role.MOVING_MEAN, "tensorpack: mean/EMA", "mean/EMA"),
-        (Role.MOVING_VARIANCE, "tensorpack: variance/EMA", "variance/EMA"),
-        (
-            Role.MOVING_MEAN,
-            "tf.train.ExponentialMovingAverage of tf.nn.moments",
-            _MOMENTS + r"(?:mean|(?<=/)Squeeze)/ExponentialMovingAverage",
-        ),
-        (
-            Role.MOVING_VARIANCE,
-            "tf.train.ExponentialMovingAverage of tf.nn.moments",
-            _MOMENTS + r"(?:variance|(?<=/)Squeeze_1)/ExponentialMovingAverage",
-        ),
-        (Role.MOVING_MEAN, "Haiku, Sonnet: average", "(?:mean_ema|moving_mean)[/.]average"),
-        (Role.MOVING_VARIANCE, "Haiku, Sonnet: average", "(?:var_ema|moving_variance)[/.]average"),
-        (Role.UPDATE_COUNT, "Haiku, Sonnet: counter", "(?:mean_ema|moving_mean)[/.]counter"),
-    )
-)
-_PATH_ENDS = ("ema", "exponentialmovingaverage", "average", "counter")
+_AVERAGES = {
+    ("mean", "ema"): (Role.MOVING_MEAN, "tensorpack: mean/EMA"),
+    ("variance", "ema"): (Role.MOVING_VARIANCE, "tensorpack: variance/EMA"),
+    ("mean_ema", "average"): (Role.MOVING_MEAN, "Haiku: average"),
+    ("var_ema", "average"): (Role.MOVING_VARIANCE, "Haiku: average"),
+    ("mean_ema", "counter"): (Role.UPDATE_COUNT, "Haiku: counter"),
+    ("moving_mean", "average"): (Role.MOVING_MEAN, "Sonnet: average"),
+    ("moving_variance", "average"): (Role.MOVING_VARIANCE, "Sonnet: average"),
+    ("moving_mean", "counter"): (Role.UPDATE_COUNT, "Sonnet: counter"),
+}
+"""The last two parts of a name, in small letters."""
+
+# tf.train.ExponentialMovingAverage names the average of a tensor after the op that made it: those
+# of tf.nn.moments in several releases, and names that people give the tensors.
+_AVERAGE = "ExponentialMovingAverage"
+_MOMENTS = {
+    **dict.fromkeys(("mean", "Squeeze", "batch_mean"), Role.MOVING_MEAN),
+    **dict.fromkeys(("variance", "Squeeze_1", "batch_variance", "batch_var"), Role.MOVING_VARIANCE),
+}
+_AROUND_MOMENTS = re.compile(r"(?:\w*_)?moments|normalize|(?:smart_)?cond")  # scopes inside a layer
+_DEEPEST = 32  # scopes in scopes; networks have up to ten
+
+_JOINED = {
+    **dict.fromkeys(("moving_mean", "running_mean", "rm"), Role.MOVING_MEAN),
+    **dict.fromkeys(
+        ("moving_var", "running_var", "moving_variance", "running_variance", "running_std", "riv"),
+        Role.MOVING_VARIANCE,
+    ),
+    "gamma": Role.GAMMA,
+    "beta": Role.BETA,
+}
+"""What MXNet, Keras 1 (whose `running_std` is a variance) and Caffe2 join to a layer's name by `_`:
+`batchnorm0_running_mean`, `conv1_bn_rm`."""
+_PADDLE = {
+    "w_0": (Role.GAMMA, "Paddle: w_0"),
+    "b_0": (Role.BETA, "Paddle: b_0"),
+    "w_1": (Role.MOVING_MEAN, "Paddle: w_1"),
+    "w_2": (Role.MOVING_VARIANCE, "Paddle: w_2"),
+}
+"""Paddle numbers the parameters of a layer: `batch_norm2d_0.w_1`."""
+_BATCH_NORM = re.compile(r"bn|batch_?norm", re.IGNORECASE)
 
 # What writers append: Keras callbacks and variable_summaries of the TensorFlow tutorial, then
 # the output number of a variable's name, then `_0` (`moving_mean:0` made legal) or `_1` (TF1 makes
@@ -128,11 +147,7 @@ _PATH_ENDS = ("ema", "exponentialmovingaverage", "average", "counter")
 _HISTOGRAM = re.compile(r"(?:/summaries)?/hist(?:ogram)?(?:_\d+)?$", re.IGNORECASE)
 _OUTPUT = re.compile(r":\d+$")
 _UNIQUE = re.compile(r"_\d+$")
-_TREE_KEY = re.compile(r"\[['\"]?([^'\"\]]+)['\"]?\]")  # jax.tree_util.keystr: ['bn']['mean']
-# MXNet joins with "_": batchnorm0_running_mean.
-_MXNET = re.compile(
-    r"^(?P<layer>.*(?:bn|batch_?norm)\d*)_(?:moving|running)_(?P<stat>mean|var)$", re.IGNORECASE
-)
+_TREE_KEY = re.compile(r"\[['\"]?([^'\"\[\]]+)['\"]?\]")  # jax.tree_util.keystr: ['bn']['mean']
 
 _FLAX_COLLECTION = re.compile(r"(?:^|(?<=[/.]))(?:batch_stats|params)[/.]")
 _FLAX_ENDS = {"mean": Role.MOVING_MEAN, "var": Role.MOVING_VARIANCE}
@@ -159,7 +174,7 @@ def parse_tag(tag: str, patterns: TagPatterns = TagPatterns()) -> ParsedTag | No
 def _known(tag: str) -> ParsedTag | None:
     name = _OUTPUT.sub("", _HISTOGRAM.sub("", tag))
     if "[" in name:
-        name = _TREE_KEY.sub(r"/\1", name).lstrip("/")
+        name = _TREE_KEY.sub(r"/\1", name).lstrip("/.")
     found = _statistic_or_weight(name)
     if found is None:
         return None
@@ -185,22 +200,53 @@ def _taught(tag: str, patterns: TagPatterns) -> ParsedTag | None:
 
 def _statistic_or_weight(name: str) -> tuple[str, Role, str] | None:
     layer, last = _split(name)
-    known = last.lower() if last.lower() in _BY_NAME else _UNIQUE.sub("", last).lower()
+    if last.lower() in _PADDLE and name.endswith(f".{last}") and _BATCH_NORM.search(layer):
+        return layer, *_PADDLE[last.lower()]
+    stem = _UNIQUE.sub("", last)
+    known = last.lower() if last.lower() in _BY_NAME else stem.lower()
     if known in _BY_NAME:
         # A summary named like the scope it is in: moving_mean/moving_mean.
         parent, scope = _split(layer)
         return (parent if scope.lower() == known else layer, *_BY_NAME[known])
-    if last.lower() in _PATH_ENDS:
-        for role, reason, path in _BY_PATH:
-            match = path.search(name)
-            if match:
-                return name[: match.start()].rstrip("/."), role, reason
-    if last.lower() in _FLAX_ENDS and "batch_stats" in name:
-        return layer, _FLAX_ENDS[last.lower()], f"Flax: batch_stats {last}"
-    mxnet = _MXNET.match(name)
-    if mxnet:
-        role = _FLAX_ENDS[mxnet["stat"].lower()]
-        return mxnet["layer"], role, "MXNet: joined with _"
+    if stem.lower() in _FLAX_ENDS and "batch_stats" in name:
+        return layer, _FLAX_ENDS[stem.lower()], f"Flax: batch_stats {stem}"
+    return _average(layer, stem) or _joined(layer, stem)
+
+
+def _average(layer: str, last: str) -> tuple[str, Role, str] | None:
+    """Understands averages that are named after what they average."""
+    scope, averaged = _split(layer)
+    if found := _AVERAGES.get((averaged.lower(), last.lower())):
+        return scope, *found
+    if last != _AVERAGE or averaged not in _MOMENTS or (averaged[0] == "S" and not scope):
+        return None
+    reason = "tf.train.ExponentialMovingAverage of tf.nn.moments"
+    return _layer_around(scope), _MOMENTS[averaged], reason
+
+
+def _layer_around(scope: str) -> str:
+    """Returns the layer of a scope in which tf.nn.moments made a tensor.
+
+    Scopes of the moments and of conditions stand at the end. A variable has the scope of variables
+    before the name of the op: `net/bn/net/bn` is `net/bn`. A scope that is entered again is made
+    unique, as in `bn/bn_1`, and a tower's name may stand between.
+    """
+    parts = scope.split("/")
+    while parts and _AROUND_MOMENTS.fullmatch(_UNIQUE.sub("", parts[-1])):
+        parts.pop()
+    for size in range(min(len(parts) // 2, _DEEPEST), 0, -1):
+        pairs = zip(parts[:size], parts[-size:], strict=True)
+        if all(own in (op, _UNIQUE.sub("", op)) for own, op in pairs):
+            return "/".join(parts[:size])
+    return "/".join(parts)
+
+
+def _joined(layer: str, last: str) -> tuple[str, Role, str] | None:
+    """Understands `batchnorm0_running_mean`."""
+    for cut in (last.rfind("_"), last.rfind("_", 0, max(last.rfind("_"), 0))):
+        role = _JOINED.get(last[cut + 1 :].lower())
+        if cut > 0 and role and _BATCH_NORM.search(last[:cut]):
+            return f"{layer}/{last[:cut]}".lstrip("/"), role, "MXNet: joined with _"
     return None
 
 

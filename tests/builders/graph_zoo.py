@@ -187,6 +187,48 @@ def other_models_updates():
         minimize(loss, name="train_ReLU_BN")
 
 
+def other_models_updates_in_cond():
+    """The same where a placeholder decides: conditions pass the moments to the updates."""
+    plain = v1.layers.dense(v1.placeholder(tf.float32, [None, 3]), 1, name="ReLU/dense")
+    loss = network(training_placeholder(), scope="ReLU_BN")
+    with tf.control_dependencies(updates("ReLU")):
+        minimize(tf.reduce_mean(plain), name="train_ReLU")
+    with tf.control_dependencies(updates("ReLU_BN/")):
+        minimize(loss, name="train_ReLU_BN")
+
+
+def other_models_averages_in_cond():
+    """The same with averages written by hand."""
+    plain = v1.layers.dense(v1.placeholder(tf.float32, [None, 3]), 1, name="ReLU/dense")
+    with v1.variable_scope("ReLU_BN"):
+        x = v1.layers.dense(v1.placeholder(tf.float32, [None, 3]), 4)
+        x = hand_written(x, training_placeholder())
+    with tf.control_dependencies(v1.get_collection("averages", "ReLU")):
+        minimize(tf.reduce_mean(plain), name="train_ReLU")
+    with tf.control_dependencies(v1.get_collection("averages", "ReLU_BN/")):
+        minimize(tf.reduce_mean(x), name="train_ReLU_BN")
+
+
+def hand_written(x, training):
+    beta, gamma = v1.get_variable("beta", [4]), v1.get_variable("gamma", [4])
+    mean, variance = tf.nn.moments(x, [0])
+    average = tf.train.ExponentialMovingAverage(0.9)
+    update = v1.cond(training, lambda: average.apply([mean, variance]), tf.no_op)
+    v1.add_to_collection("averages", update)
+    mean, variance = v1.cond(
+        training,
+        lambda: (tf.identity(mean), tf.identity(variance)),
+        lambda: (average.average(mean), average.average(variance)),
+    )
+    return tf.nn.batch_normalization(x, mean, variance, beta, gamma, 1e-3)
+
+
+def averages_unwired():
+    """Averages written by hand that nothing needs; UPDATE_OPS does not hold them either."""
+    x = v1.layers.dense(v1.placeholder(tf.float32, [None, 3]), 4)
+    minimize(tf.reduce_mean(hand_written(x, training_placeholder())))
+
+
 def only_the_other_model_wired():
     plain = v1.layers.dense(v1.placeholder(tf.float32, [None, 3]), 1, name="ReLU/dense")
     loss = network(scope="ReLU_BN")
@@ -384,6 +426,7 @@ GRAPHS = (
     *(evaluates_with_batch_statistics, gradients_without_optimizer),
     *(statistics_only_saved_by_the_second_saver, saver_without_statistics),
     *(other_models_updates, only_the_other_model_wired, two_models_apart, last_tower_wired, gan),
+    *(other_models_updates_in_cond, other_models_averages_in_cond, averages_unwired),
     *(averages_of_moments_in_cond, assigned_in_place, zero_debiased, layer_in_each_branch),
     *(average_of_weights_without_batch_norm, average_of_weights_beside_batch_norm),
     *(other_initial_values, layer_in_a_called_function, trained_in_a_loop),
@@ -396,7 +439,8 @@ NO_OLD_VARIABLES = {
 }
 WITH_CONDITIONS = (
     *(training_tensor_wired, training_tensor_unwired, placeholder_with_default),
-    *(averages_of_moments_in_cond, layer_in_each_branch),
+    *(averages_of_moments_in_cond, layer_in_each_branch, averages_unwired),
+    *(other_models_updates_in_cond, other_models_averages_in_cond),
 )
 
 

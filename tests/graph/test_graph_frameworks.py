@@ -10,6 +10,7 @@ pytest.importorskip("tensorflow", reason="builds real graphs")
 
 from bn_tb import graph
 from bn_tb.graph.graph_evidence import GraphEvidence, UpdateOp, Wiring
+from bn_tb.rules._wiring import uncollected
 from bn_tb.runs.run import GraphSource
 from bn_tb.runs.tags import Role
 from tests.places import ROOT
@@ -150,6 +151,30 @@ def test_updates_of_another_model_are_found(zoo, kind):
     other = zoo[f"only_the_other_model_wired-{kind}"]
     assert other.cross_model == pairs
     assert {op.wiring for op in updates(other)} == {Wiring.OTHER_MODEL}
+
+
+@pytest.mark.parametrize("kind", ("switch", *KINDS))
+@pytest.mark.parametrize(
+    ("form", "layers"),
+    [
+        ("other_models_updates_in_cond", ["ReLU_BN/bn1", "ReLU_BN/bn2"]),
+        ("other_models_averages_in_cond", ["ReLU_BN"]),
+    ],
+)
+def test_updates_of_another_model_are_found_behind_conditions(zoo, form, layers, kind):
+    found = zoo[f"{form}-{kind}"]
+    assert found.cross_model == tuple(("train_ReLU", layer) for layer in layers)
+    assert {op.needed_by for op in updates(found)} == {"train_ReLU_BN"}
+
+
+@pytest.mark.parametrize("kind", ("switch", *KINDS))
+def test_averages_written_by_hand_are_no_keras_layers(zoo, kind):
+    found = zoo[f"averages_unwired-{kind}"]
+    (layer,) = found.layers.values()
+    assert {op.wiring for op in updates(found)} == {Wiring.NONE}
+    assert layer.in_update_ops is False and not uncollected(layer)
+    (layer,) = zoo["keras_layers_unwired-resource"].layers.values()
+    assert uncollected(layer)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -73,6 +73,11 @@ def _():
 
 @case("BN401", "look-alike", "the updates are not in UPDATE_OPS: BN404 speaks")
 def _():
+    return _judged(_wiring(mean=(NONE,), in_update_ops=False, keras=True))
+
+
+@case("BN401", "fires", "averages written by hand are in no collection")
+def _():
     return _judged(_wiring(mean=(NONE,), in_update_ops=False))
 
 
@@ -134,6 +139,11 @@ def _():
 @case("BN404", "under", "in the collection: BN401 speaks")
 def _():
     return _judged(_wiring(mean=(NONE,), keras=True, in_update_ops=True))
+
+
+@case("BN404", "look-alike", "averages written by hand are in no collection: BN401 speaks")
+def _():
+    return _judged(_wiring(mean=(NONE,), in_update_ops=False))
 
 
 @case("BN404", "look-alike", "model.fit wires the updates itself")
