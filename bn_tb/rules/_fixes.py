@@ -21,16 +21,22 @@ them, ema.apply(...) or the two assignments, and build the train op last:
 
 KERAS_WIRING = """\
 tf.get_collection(tf.GraphKeys.UPDATE_OPS) does not see the updates of Keras layers. Use the \
-layers' own list, after the whole network is built:
+layers' own, those of the call on x, the tensor that your training calls the model on \
+(model.inputs has other ones, which would have to be fed):
 
-    updates = [update for layer in model.layers for update in layer.updates]
+    graph = tf.get_default_graph().as_graph_def()
+
+    def needs_x(update):
+        name = getattr(update, "op", update).name
+        needed = tf.graph_util.extract_sub_graph(graph, [name]).node
+        return x.op.name in [node.name for node in needed]
+
+    updates = [update for layer in model.layers for update in layer.updates if needs_x(update)]
     with tf.control_dependencies(updates):
         train_op = optimizer.minimize(loss)
 
-These are those of every call of the layers: model.get_updates_for(x) restricts them to the call \
-on x, which has to be the very tensor that the model was called on; model.inputs is another one \
-where the model was called on a placeholder of your own, and inside wrappers such as \
-TimeDistributed. Or train with model.fit, or build the network from tf.layers."""
+This also finds the updates inside wrappers such as TimeDistributed. Or train with model.fit, or \
+build the network from tf.layers."""
 
 KERAS_TRAINING = """\
 Run the training pass in training mode:

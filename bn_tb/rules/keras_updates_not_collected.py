@@ -21,7 +21,7 @@ resource variables and updates named `AssignMovingAvg`. Averages written by hand
 When the program fetches `model.updates` in session.run itself and logs no moving statistics.
 
 ## How to fix it
-Use `model.get_updates_for(inputs)` or `layer.updates` as control dependencies, or `model.fit`.
+Use the layers' own updates of the call on your placeholder as control dependencies, or `model.fit`.
 
 ## References
 - https://github.com/tensorflow/tensorflow/issues/19643

@@ -47,7 +47,7 @@ on purpose: name such layers with `--frozen`, or ignore BN101.
 
 ## How to fix it
 TensorFlow 1: make the train op depend on the `UPDATE_OPS` of the finished network. Keras layers in
-a TensorFlow 1 graph: depend on `model.get_updates_for(inputs)`. Keras in a GradientTape:
+a TensorFlow 1 graph: depend on the updates of the layers. Keras in a GradientTape:
 `model(x, training=True)`. PyTorch: `model.train()`. Flax: `mutable=["batch_stats"]`, and keep the
 result. If training normalised with the statistics of the batch, the weights need no new training:
 forward passes in training mode fill in the statistics. If it ran in inference mode, the weights fit

@@ -1,0 +1,294 @@
+"""Every piece of code that a fix prints is run in its framework, and does what it says."""
+
+import importlib
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import bn_tb.rules
+from bn_tb.rules._causes import Cause
+from tests.places import ROOT
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+_BLOCK = re.compile(r"(?:^    .*\n?(?:\n(?=    ))?)+", re.MULTILINE)
+
+
+def _texts(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _texts(one)
+    elif isinstance(value, Cause):
+        yield value.fix + value.aftercare
+
+
+def _printed():
+    """Returns the code of all fixes, each once."""
+    found = {}
+    for name in pkgutil.iter_modules(bn_tb.rules.__path__):
+        module = importlib.import_module(f"bn_tb.rules.{name.name}")
+        for key, value in vars(module).items():
+            for text in _texts(value) if not key.startswith("__") else ():
+                for block in _BLOCK.findall(text):
+                    lines = block.rstrip("\n").split("\n")
+                    found["\n".join(line[4:] for line in lines)] = key
+    return list(found)
+
+
+PRINTED = _printed()
+
+
+def snippet(start):
+    """Returns the printed code that begins so."""
+    (found,) = [code for code in PRINTED if code.startswith(start)]
+    return found
+
+
+TORCH = (
+    "nn.BatchNorm2d(channels, momentum=0.1)",
+    "for module in backbone.modules():",
+    "model.train()",
+    'for name, buffer in model.named_buffers():\n    if "running_"',
+    "for copied, own in zip(",
+    "bn_tb.recalibrate(model, batches)",
+    "optimizer = torch.optim.SGD(",
+    "model.eval()\nwith torch.no_grad():",
+)
+KERAS = (
+    "model.trainable = True\nfor layer",
+    "x = layers.BatchNormalization()(x)",
+    "y_pred = self(x, training=True)",
+    "with tf.GradientTape() as tape:",
+    "tf.keras.callbacks.TensorBoard(",
+    "for weight in model.non_trainable_weights:",
+    "tf.summary.histogram(weight.path",
+    "layers.BatchNormalization(axis=-1)",
+)
+TF1 = (
+    "update_ops = tf.get_collection(",
+    "update = ema.apply(",
+    "graph = tf.get_default_graph().as_graph_def()",
+    "with tf.control_dependencies(tf.get_collection(",
+    "session.run(train_op, feed_dict=",
+    "for variable in tf.global_variables():",
+    'updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS, scope="net/")',
+    "tf.layers.batch_normalization(x, training=True)",
+    "saver = tf.train.Saver(tf.global_variables())",
+)
+JAX = ("logits, updates = model.apply(", "for path, value in jax.tree_util.")
+"""Read against the documentation of Flax and JAX, and not run: neither is installed here."""
+
+
+def test_all_code_that_is_printed_is_run_here():
+    starts = (*TORCH, *KERAS, *TF1, *JAX)
+    untested = [code for code in PRINTED if not code.startswith(starts)]
+    assert untested == []
+    assert [start for start in starts if not any(code.startswith(start) for code in PRINTED)] == []
+
+
+@pytest.fixture
+def torch_space(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    from torch import nn
+    from torch.utils.tensorboard import SummaryWriter
+
+    from tests.builders import toy_torch
+
+    model = toy_torch.net()
+    space = {
+        "torch": torch, "nn": nn, "bn_tb": bn_tb, "model": model, "backbone": model, "channels": 4,
+        "writer": SummaryWriter(str(tmp_path)), "step": 0, "ema": toy_torch.net(),
+        "batches": [toy_torch.batch() for _ in range(4)],
+        "validate": lambda model: model(toy_torch.batch()[0]),
+    }  # fmt: skip
+    model[1].running_mean.fill_(3.0)
+    model.eval()
+    yield space
+    space["writer"].close()
+
+
+def run_torch(space, start):
+    exec(snippet(start), space)
+    return space["model"]
+
+
+def test_pytorch_layers_are_in_training_mode_afterwards(torch_space):
+    assert run_torch(torch_space, "for module in backbone.modules():")[1].training
+    torch_space["model"].eval()
+    assert run_torch(torch_space, "model.train()").training
+    assert run_torch(torch_space, "model.eval()\nwith").training
+    assert torch_space["model"][1].num_batches_tracked == 0  # validation updated nothing
+
+
+def test_pytorch_statistics_are_logged_also_beside_nan(torch_space, tmp_path):
+    torch_space["model"][1].running_var.fill_(float("nan"))
+    run_torch(torch_space, 'for name, buffer in model.named_buffers():\n    if "running_"')
+    torch_space["writer"].flush()
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert list(run.histograms) == ["1.running_mean"]
+
+
+def test_pytorch_copies_optimizer_momentum_and_repair(torch_space):
+    torch = torch_space["torch"]
+    run_torch(torch_space, "for copied, own in zip(")
+    assert torch.equal(torch_space["ema"][1].running_mean, torch_space["model"][1].running_mean)
+    run_torch(torch_space, "optimizer = torch.optim.SGD(")
+    held = {id(p) for group in torch_space["optimizer"].param_groups for p in group["params"]}
+    assert {id(p) for p in torch_space["model"][1].parameters()} <= held
+    run_torch(torch_space, "bn_tb.recalibrate(model, batches)")
+    assert not bool((torch_space["model"][1].running_mean == 3).any())
+    layer = eval(snippet("nn.BatchNorm2d(channels"), torch_space)
+    layer(torch.randn(8, 4, 3, 3) + 5)
+    assert bool((layer.running_mean != 0).all())
+
+
+def values(norm):
+    return np.asarray(norm.moving_mean.numpy())
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_keras_code_does_what_it_says(package, tmp_path):
+    keras = pytest.importorskip(package)
+    tf = pytest.importorskip("tensorflow")
+    inputs, labels = np.random.randn(64, 6, 6, 3).astype("float32") * 3 + 5, np.zeros(64)
+    start = keras.layers.Input((6, 6, 3))
+    space = {"layers": keras.layers, "x": start, "tf": tf}
+    exec(snippet("x = layers.BatchNormalization()"), space)
+    model = keras.Model(start, keras.layers.Dense(2)(keras.layers.Flatten()(space["x"])))
+    norm = model.layers[1]
+    model.trainable = False
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    space |= {"model": model, "optimizer": keras.optimizers.SGD(0.01), "loss": loss}
+    exec(snippet("model.trainable = True\nfor layer"), space)
+    model.fit(inputs, labels, verbose=0)
+    assert (values(norm) != 0).all()
+    before = values(norm)
+    space |= {"loss_fn": loss, "y": labels[:8], "x": inputs[:8], "self": model}
+    exec(snippet("with tf.GradientTape() as tape:"), space)
+    assert (values(norm) != before).all()
+    before = values(norm)
+    exec(snippet("y_pred = self(x, training=True)"), space)
+    assert (values(norm) != before).all()
+    axis = eval(snippet("layers.BatchNormalization(axis=-1)"), space)
+    assert axis(inputs).shape == inputs.shape and axis.gamma.shape == (3,)
+    space["step"] = 0
+    with tf.summary.create_file_writer(str(tmp_path)).as_default():
+        exec(snippet("for weight in model.non_trainable_weights:"), space)
+        if package == "keras":
+            exec(snippet("tf.summary.histogram(weight.path"), space | {"weight": norm.moving_mean})
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert any("moving_variance" in tag for tag in run.histograms)
+
+
+def test_the_callback_of_keras_logs_statistics(tmp_path):
+    tf = pytest.importorskip("tensorflow")
+    space = {"tf": tf, "logdir": str(tmp_path)}
+    callback = eval(snippet("tf.keras.callbacks.TensorBoard("), space)
+    keras = tf.keras
+    model = keras.Sequential([keras.layers.Input((4,)), keras.layers.BatchNormalization()])
+    model.compile("sgd", "mse")
+    data = np.random.randn(32, 4).astype("float32")
+    model.fit(data, data, epochs=2, verbose=0, callbacks=[callback])
+    runs = bn_tb.read_logdir(tmp_path)
+    assert any("moving_mean" in tag for run in runs for tag in run.histograms)
+
+
+PROGRAM = """
+import json, sys
+import numpy as np
+from bn_tb.training.tf1 import tf
+code = json.loads(sys.stdin.read())
+def fresh():
+    tf.reset_default_graph()
+    tf.disable_eager_execution()
+    x = tf.placeholder(tf.float32, [None, 8]); y = tf.placeholder(tf.float32, [None, 1])
+    return x, y, np.random.randn(16, 8) * 3 + 5, np.ones([16, 1])
+def moved(train_op, x, y, images, labels, feed=None):
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        names = [v for v in tf.global_variables() if "moving_mean" in v.name]
+        session.run(train_op, {x: images, y: labels, **(feed or {})})
+        return [bool((value != 0).all()) for value in session.run(names)]
+def net(x, y, training=True):
+    hidden = tf.layers.batch_normalization(x, training=training)
+    return tf.reduce_mean((tf.layers.dense(hidden, 1) - y) ** 2)
+done = {}
+for start in ("update_ops", "with tf.control"):
+    x, y, images, labels = fresh()
+    loss = net(x, y); optimizer = tf.train.GradientDescentOptimizer(0.01)
+    exec(code[start])
+    done[start] = moved(train_op, x, y, images, labels)
+x, y, images, labels = fresh()
+training = tf.placeholder_with_default(False, [])
+loss = net(x, y, training); optimizer = tf.train.GradientDescentOptimizer(0.01)
+exec(code["update_ops"])
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    exec(code["session.run"])
+    mean = [v for v in tf.global_variables() if "moving_mean" in v.name][0]
+    done["session.run"] = bool((session.run(mean) != 0).all())
+x, y, images, labels = fresh()
+hidden = eval(code["tf.layers"])
+exec(code["variable"].replace("tf.summary.histogram", "logged = tf.summary.histogram"))
+exec(code["saver"])
+done["logged"] = "moving_variance" in str(logged.op.inputs[1])
+done["saver"] = "batch_normalization/moving_mean" in str([v.op.name for v in saver._var_list])
+done["tf.layers"] = len(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+x, y, images, labels = fresh()
+for name in ("net", "network"):
+    with tf.variable_scope(name):
+        tf.layers.batch_normalization(x, training=True)
+exec(code["scope"])
+done["scope"] = [update.name.split("/")[0] for update in updates]
+x, y, images, labels = fresh()
+batch_mean, batch_variance = tf.nn.moments(x, [0])
+ema = tf.train.ExponentialMovingAverage(0.9)
+loss = tf.reduce_mean((tf.layers.dense(x - batch_mean, 1) - y) ** 2)
+optimizer = tf.train.GradientDescentOptimizer(0.01)
+exec(code["ema"])
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    session.run(train_op, {x: images, y: labels})
+    done["ema"] = bool((session.run(ema.average(batch_mean)) != 0).all())
+import tf_keras
+x, y, images, labels = fresh()
+own = tf.placeholder(tf.float32, [None, 3, 8])
+inputs = tf_keras.layers.Input((3, 8))
+hidden = tf_keras.layers.TimeDistributed(tf_keras.layers.BatchNormalization())(inputs)
+hidden = tf_keras.layers.BatchNormalization()(tf_keras.layers.Flatten()(hidden))
+model = tf_keras.Model(inputs, tf_keras.layers.Dense(1)(hidden))
+tf_keras.backend.set_learning_phase(1)
+loss = tf.reduce_mean((model(own, training=True) - y) ** 2)
+optimizer = tf.train.GradientDescentOptimizer(0.01)
+placeholder, x = x, own
+exec(code["keras"])
+values = np.random.randn(16, 3, 8) * 3 + 5
+done["keras"] = moved(train_op, own, y, values, labels)
+print(json.dumps(done))
+"""
+
+
+def test_tensorflow_1_code_does_what_it_says():
+    pytest.importorskip("tf_keras")
+    keys = {
+        "update_ops": TF1[0], "ema": TF1[1], "keras": TF1[2], "with tf.control": TF1[3],
+        "session.run": TF1[4], "variable": TF1[5], "scope": TF1[6], "tf.layers": TF1[7],
+        "saver": TF1[8],
+    }  # fmt: skip
+    code = {key: snippet(start) for key, start in keys.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        input=json.dumps(code), cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.strip().splitlines()[-1]) == {
+        "update_ops": [True], "with tf.control": [True], "session.run": True, "logged": True,
+        "saver": True, "tf.layers": 2, "scope": ["net", "net"], "ema": True, "keras": [True, True],
+    }  # fmt: skip
