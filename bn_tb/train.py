@@ -19,7 +19,7 @@ from bn_tb.training.flags import options as chosen
 from bn_tb.training.options import Options
 
 if TYPE_CHECKING:  # importing tensorflow takes seconds; --help and errors do not wait for it
-    from bn_tb.training.loop import Epoch, Metrics
+    from bn_tb.training.loop import Epoch, Metrics, Repair
 
 UNUSABLE = 2
 INTERRUPTED = 130
@@ -58,7 +58,7 @@ def main(argv: list[str]) -> int:
 
 def _start(
     options: Options, data_dir: pathlib.Path, overwrite: bool
-) -> "Generator[Epoch | None, None, None]":
+) -> "Generator[Epoch | Repair | None, None, None]":
     """Checks everything that takes no tensorflow before it imports it."""
     for module in ("tensorflow", "tf_keras"):
         if importlib.util.find_spec(module) is None:
@@ -70,7 +70,7 @@ def _start(
     return experiment.run(options, folders, mnist)
 
 
-def _print_epochs(results: "Iterator[Epoch | None]", options: Options) -> None:
+def _print_epochs(results: "Iterator[Epoch | Repair | None]", options: Options) -> None:
     """Prints one line an epoch; below them a progress bar if this is a terminal."""
     console = rich.console.Console()
     numbers = itertools.count(1)
@@ -78,12 +78,25 @@ def _print_epochs(results: "Iterator[Epoch | None]", options: Options) -> None:
         console=console, transient=True, disable=not console.is_terminal
     ) as bar:
         task = bar.add_task("training", total=options.epochs * options.steps_per_epoch)
+        from bn_tb.training.loop import Repair  # tensorflow is there by now
+
         for epoch in results:
             if epoch is None:
                 bar.advance(task)
+            elif isinstance(epoch, Repair):
+                terminal.write_stdout(_repaired(epoch))
             else:
                 sides = f"{_side('train', epoch.train)} | {_side('test', epoch.test)}"
                 terminal.write_stdout(f"[{next(numbers)}/{options.epochs}] {sides}\n")
+
+
+def _repaired(repair: "Repair") -> str:
+    return (
+        f"\nThe statistics were estimated anew from {repair.batches} training batches. "
+        f"Same weights, on the test set:\n"
+        f"before  acc: {repair.before.accuracy:.2%}, loss: {repair.before.loss:.3f}\n"
+        f"after   acc: {repair.after.accuracy:.2%}, loss: {repair.after.loss:.3f}\n"
+    )
 
 
 def _side(name: str, metrics: "Metrics") -> str:

@@ -10,17 +10,24 @@ from bn_tb.training.tf1 import tf  # first: the hparams plugin imports tensorflo
 # isort: split
 from tensorboard.plugins.hparams import api_pb2, summary
 
+from bn_tb.monitor import tf1
 from bn_tb.training import loop
 from bn_tb.training.data import Mnist
 from bn_tb.training.model import Model, Placeholders, Recipe, build_model, conv_net, placeholders
 from bn_tb.training.options import Options
 from bn_tb.training.run_folders import RunFolders
 
+REPAIR_BATCHES = 40
+"""Training batches from which statistics are estimated anew: 4,000 images at the default size."""
+
 
 def run(
     options: Options, folders: RunFolders, mnist: Mnist
-) -> Generator[loop.Epoch | None, None, None]:
-    """Trains; yields None after each step and the result of an epoch after its last one."""
+) -> Generator[loop.Epoch | loop.Repair | None, None, None]:
+    """Trains; yields None after each step and the result of an epoch after its last one.
+
+    With `recalibrate`, the repair comes last.
+    """
     graph = tf.Graph()
     with graph.as_default():
         tf.set_random_seed(options.seed)
@@ -50,7 +57,7 @@ def _logged(
     model: Model,
     writers: loop.Writers,
     mnist: Mnist,
-) -> Iterator[loop.Epoch | None]:
+) -> Iterator[loop.Epoch | loop.Repair | None]:
     """Trains between the start and the end of what the HPARAMS tab calls a session.
 
     The session is written beside the test metrics, because the tab shows the metrics of the run
@@ -69,11 +76,25 @@ def _logged(
     try:
         for epochs in loop.train(session, inputs, [(model, writers)], mnist, schedule):
             yield None if epochs is None else epochs[0]
+        if options.recalibrate:
+            yield _repaired(options, session, inputs, model, mnist)
         status = api_pb2.STATUS_SUCCESS
     finally:
         writers.test.add_summary(summary.session_end_pb(status))
         writers.train.close()
         writers.test.close()
+
+
+def _repaired(
+    options: Options, session: Any, inputs: Placeholders, model: Model, mnist: Mnist
+) -> loop.Repair:
+    """Estimates the statistics anew from training images, and measures before and after."""
+    (before,) = loop.evaluate(session, inputs, [model], mnist.test)
+    batches = mnist.train.shuffled_batches(options.batch_size, options.seed + 1)
+    feeds = ({inputs.X: X, inputs.y: y, inputs.training: True} for X, y in batches)
+    done = tf1.recalibrate(session, feeds, REPAIR_BATCHES)
+    (after,) = loop.evaluate(session, inputs, [model], mnist.test)
+    return loop.Repair(before, after, done.batches)
 
 
 def _session_start(options: Options) -> Any:
@@ -84,6 +105,6 @@ def _session_start(options: Options) -> Any:
     values = {
         key: "none" if value is None else value
         for key, value in dataclasses.asdict(options).items()
-        if key not in ("logdir", "name", "histogram_every")
+        if key not in ("logdir", "name", "histogram_every", "recalibrate")
     }
     return tf.Summary.FromString(summary.session_start_pb(values).SerializeToString())

@@ -60,6 +60,7 @@ def options(values: Any) -> Options:
         learning_rate=values.learning_rate,
         histogram_every=values.histogram_every,
         seed=values.seed,
+        recalibrate=_recalibrate(values),
     )
 
 
@@ -79,6 +80,12 @@ def _wiring(values: Any) -> str:
             f"--wiring={implied}: give one of them"
         )
     return str(values.wiring or implied)
+
+
+def _recalibrate(values: Any) -> bool:
+    if values.recalibrate and not values.batch_norm:
+        raise UsageError("--recalibrate contradicts --nobatch_norm: there are no statistics")
+    return bool(values.recalibrate)
 
 
 def _definitions() -> flags.FlagValues:
@@ -136,6 +143,13 @@ def _define_experiment(values: flags.FlagValues) -> None:
 
 
 def _define_measurement(values: flags.FlagValues) -> None:
+    flags.DEFINE_boolean(
+        "recalibrate",
+        False,
+        "After the training, estimate the moving statistics anew from training batches, and tell "
+        "the test accuracy of the same weights before and after.",
+        flag_values=values,
+    )
     flags.DEFINE_string(
         "data_dir",
         None,

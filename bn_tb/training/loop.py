@@ -59,6 +59,15 @@ class Epoch:
     test: Metrics
 
 
+@dataclasses.dataclass(frozen=True)
+class Repair:
+    """The same weights on the test set, before and after their statistics were estimated anew."""
+
+    before: Metrics
+    after: Metrics
+    batches: int
+
+
 def train(
     session: Any,
     inputs: Placeholders,

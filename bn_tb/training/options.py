@@ -26,6 +26,7 @@ class Options:
       learning_rate: Of Adam.
       histogram_every: Steps between two histograms of the moving statistics.
       seed: Of the weights and of the order of the images.
+      recalibrate: Whether the statistics are estimated anew after the training.
     """
 
     logdir: pathlib.Path
@@ -39,6 +40,7 @@ class Options:
     learning_rate: float = 0.001
     histogram_every: int = 1
     seed: int = 0
+    recalibrate: bool = False
 
     @property
     def training(self) -> bool:
