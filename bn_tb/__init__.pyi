@@ -1,8 +1,8 @@
+from .api import diagnose as diagnose
 from .diagnosis import Finding as Finding
 from .diagnosis import LayerDiagnosis as LayerDiagnosis
 from .diagnosis import Options as Options
 from .diagnosis import RunDiagnosis as RunDiagnosis
-from .diagnosis import diagnose as diagnose
 from .errors import BnTbError as BnTbError
 from .errors import UsageError as UsageError
 from .gates.suppressions import Suppression as Suppression
@@ -13,6 +13,7 @@ from .repair.recalibrate import Recalibration as Recalibration
 from .repair.recalibrate import recalibrate as recalibrate
 from .reports import RENDERERS as RENDERERS
 from .reports import render as render
+from .reports.diagnoses import Diagnoses as Diagnoses
 from .reports.report import Report as Report
 from .reports.report import View as View
 from .rules import ALL_RULES as ALL_RULES

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from bn_tb.diagnosis import RunDiagnosis
 from bn_tb.diagnosis.diagnosing import judge_modes
 from bn_tb.errors import UsageError
 from bn_tb.evidence.modes import LayerModes, Modes
 from bn_tb.repair import comparison
 from bn_tb.repair.model import Forward, Passes, adapter_of
+from bn_tb.reports.diagnoses import Diagnoses
 
 MAX_BATCHES = 20
 
@@ -19,7 +19,7 @@ def check(
     max_batches: int = MAX_BATCHES,
     *,
     forward: Forward | None = None,
-) -> tuple[RunDiagnosis, ...]:
+) -> Diagnoses:
     """Runs batches in evaluation and in training mode and judges what differs (BN503).
 
     Model, optimizer and random states are left bit for bit as they were; dropout and other noise
@@ -42,7 +42,7 @@ def check(
         raise UsageError("the model has no batch-norm layer that keeps moving statistics")
     if not passes.batches:
         raise UsageError("there was no batch; a generator that was used up must be made anew")
-    return (judge_modes("model", modes_of(passes)),)
+    return Diagnoses((judge_modes("model", modes_of(passes)),))
 
 
 def modes_of(passes: Passes) -> Modes:

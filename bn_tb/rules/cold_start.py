@@ -15,7 +15,8 @@ no evaluation is logged, if that step is later than `late` = 10 % of the run.
 What 5 % of an initial variance of 1 means depends on the data's variance v: the stored variance is
 w + (1 - w) v after n updates with w = m^n. Where the median v of a layer is small, w must fall to
 0.05 v / (0.95 + 0.05 v) before the initial value is 5 % of what is stored, and the step named is
-that later one. Layers of a run may have different steps; each is named with its own.
+that later one. Of the layers of a run the slowest counts; where one still lags, BN201 is said
+alone.
 
 ## Example
     momentum 0.99: evaluations before step 299 measured mostly the initial values
@@ -47,16 +48,20 @@ LIMITS = {
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
-    """Yields one piece of evidence per group of layers that became warm at the same step."""
-    groups: dict[int, list[tuple[BatchNormLayer, Lag]]] = {}
-    for layer, lag in zip(subject.layers, subject.lags, strict=True):
-        if lag.trusted_from is not None and _warmed_up(layer, lag):
-            groups.setdefault(lag.trusted_from, []).append((layer, lag))
-    for trusted_from, group in groups.items():
-        layers = [layer for layer, _ in group]
-        last = max(layer.steps[1] for layer in layers if layer.steps)
-        if _matters(subject, trusted_from, last, limits):
-            yield _evidence(layers, group[0][1], trusted_from, subject.clock.unit)
+    """Yields one piece of evidence for all layers, with the step at which the last one is warm."""
+    warmed = [
+        (layer, lag)
+        for layer, lag in zip(subject.layers, subject.lags, strict=True)
+        if lag.trusted_from is not None and _warmed_up(layer, lag)
+    ]
+    if not warmed or subject.found.of("BN201"):
+        return
+    _, slowest = max(warmed, key=lambda pair: pair[1].trusted_from or 0)
+    layers = [layer for layer, _ in warmed]
+    last = max(layer.steps[1] for layer in layers if layer.steps)
+    trusted_from = slowest.trusted_from or 0
+    if _matters(subject, trusted_from, last, limits):
+        yield _evidence(layers, slowest, trusted_from, subject.clock.unit)
 
 
 def _warmed_up(layer: BatchNormLayer, lag: Lag) -> bool:

@@ -179,15 +179,26 @@ _SOURCES = {"graph": "graph", "keras_config": "Keras configuration", "flag": "co
 def _fix(layers: list[BatchNormLayer], lag: Lag, limit: float) -> str:
     framework = _fixes.framework_of(layers)
     if lag.updates:
-        better = limit ** (1 / lag.updates)
+        better = _weight_of(limit, lag) ** (1 / lag.updates)
         code = _fixes.momentum(framework, _customary(better))
         change = f"Use a lower momentum, below {better:.3g} for this many updates"
     else:
         change, code = "Use a lower momentum", _fixes.momentum(framework, 0.9)
     return (
         f"{change}, for example\n\n    {code}\n\n"
-        "or train longer, or run some dozen forward passes in training mode before evaluating."
+        "or train longer. The weights are good: bn_tb.recalibrate(model, batches) estimates the "
+        "statistics from some training batches (a TensorFlow 1 session: "
+        "bn_tb.monitor.tf1.recalibrate(session, feeds))."
     )
+
+
+def _weight_of(share: float, lag: Lag) -> float:
+    """Returns the weight of the initial value at which its share of the variance is `share`."""
+    weight, now = lag.weight or 0.0, lag.share or 0.0
+    if not 0 < weight < now:
+        return share
+    data = (weight / now - weight) / (1 - weight)  # variance of the data, from what is stored
+    return max(share * data / (1 - share + share * data), 1e-12)
 
 
 def _customary(limit: float) -> float:

@@ -9,7 +9,17 @@ from tests.places import ROOT
 PACKAGE = ROOT / "bn_tb"
 ORDER = (
     *("errors", "version", "runs", "files", "events", "checkpoints", "sources", "graph", "layers"),
-    *("evidence", "rules", "diagnosis", "gates", "reports", "terminal", "settings", "repair"),
+    *(
+        "evidence",
+        "rules",
+        "diagnosis",
+        "gates",
+        "reports",
+        "api",
+        "terminal",
+        "settings",
+        "repair",
+    ),
     *("monitor", "fleet", "command", "plugin", "training", "train", "analyze", "__main__"),
 )
 HEAVY = {"tensorflow", "tf_keras", "keras", "torch"}
