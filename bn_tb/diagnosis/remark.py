@@ -48,15 +48,12 @@ def _how_to_be_judged(subject: Subject) -> str:
         return ""
     fix = FIXES[likely_framework(subject.run)]
     monitor = monitor_of(subject.run)
-    or_monitor = f"\n\nor let a monitor log and judge them:\n\n    {monitor}" if monitor else ""
-    return (
-        "Nothing logged tells the model. To have its statistics judged: "
-        f"{_sentence(fix)}{or_monitor}"
-    )
+    or_monitor = f"\n\nor let a monitor log and judge them:\n\n{monitor}" if monitor else ""
+    return f"To have its statistics judged, {_sentence(fix)}{or_monitor}"
 
 
 def _sentence(fix: str) -> str:
-    return fix if fix.startswith("PyTorch") else fix[0].lower() + fix[1:]
+    return f"in {fix}" if fix.startswith("PyTorch") else fix[0].lower() + fix[1:]
 
 
 GAP = RULES["BN501"]

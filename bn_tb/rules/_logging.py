@@ -44,11 +44,19 @@ FIXES = {
 """How to log the statistics."""
 
 _MONITORS = {
-    Framework.TF1: "from bn_tb.monitor.tf1 import BatchNormHook",
-    Framework.KERAS: "from bn_tb.monitor.keras import BatchNormMonitor",
-    Framework.TORCH: "from bn_tb.monitor.pytorch import BatchNormMonitor",
+    Framework.TF1: """\
+    from bn_tb.monitor.tf1 import BatchNormHook
+    tf.train.MonitoredTrainingSession(hooks=[BatchNormHook("logs/run", every=100)])""",
+    Framework.KERAS: """\
+    from bn_tb.monitor.keras import BatchNormMonitor
+    model.fit(x, y, callbacks=[BatchNormMonitor("logs/run", every=100)])""",
+    Framework.TORCH: """\
+    from bn_tb.monitor.pytorch import BatchNormMonitor
+    BatchNormMonitor(model, optimizer, "logs/run", every=100)""",
 }
-_LIGHTNING = "from bn_tb.monitor.lightning import BatchNormMonitor"
+_LIGHTNING = """\
+    from bn_tb.monitor.lightning import BatchNormMonitor
+    Trainer(callbacks=[BatchNormMonitor(every=100)])"""
 
 _KERAS_TAG = re.compile(r"^(?:epoch|batch|evaluation)_|^val_(?:acc(?:uracy)?|loss)$")
 _TORCH_FILE = re.compile(r"\.\d+\.\d+$")
@@ -80,5 +88,5 @@ def is_lightning(run: Run) -> bool:
 
 
 def monitor_of(run: Run) -> str:
-    """Returns the import of the monitor that logs and judges such runs, or an empty string."""
+    """Returns code with the monitor that logs and judges such runs, or an empty string."""
     return _LIGHTNING if is_lightning(run) else _MONITORS.get(likely_framework(run), "")

@@ -119,6 +119,7 @@ _MOMENTS = {
     **dict.fromkeys(("variance", "Squeeze_1", "batch_variance", "batch_var"), Role.MOVING_VARIANCE),
 }
 _AROUND_MOMENTS = re.compile(r"(?:\w*_)?moments|normalize|(?:smart_)?cond")  # scopes inside a layer
+_TOWER = re.compile(r"(?:tower|clone|replica|gpu|device)_?\d+", re.IGNORECASE)
 _DEEPEST = 32  # scopes in scopes; networks have up to ten
 
 _JOINED = {
@@ -235,9 +236,12 @@ def _layer_around(scope: str) -> str:
     while parts and _AROUND_MOMENTS.fullmatch(_UNIQUE.sub("", parts[-1])):
         parts.pop()
     for size in range(min(len(parts) // 2, _DEEPEST), 0, -1):
-        pairs = zip(parts[:size], parts[-size:], strict=True)
-        if all(own in (op, _UNIQUE.sub("", op)) for own, op in pairs):
-            return "/".join(parts[:size])
+        before = len(parts) - size
+        between = before > size and bool(_TOWER.fullmatch(parts[before - 1]))
+        for end in (size, before - between):  # from the start, or right before: ModelVars/bn/bn
+            pairs = zip(parts[end - size : end], parts[-size:], strict=True)
+            if all(own in (op, _UNIQUE.sub("", op)) for own, op in pairs):
+                return "/".join(parts[:end])
     return "/".join(parts)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from tests.lab import (
     keras_fit,
     loops,
+    names,
     pytorch_faults,
     pytorch_healthy,
     tf1_models,
@@ -52,11 +53,14 @@ def _two_devices() -> None:
 
 BENCHES = {
     "tf1": Bench(
-        "tensorflow", tf1_wiring.SCENARIOS + tf1_training.SCENARIOS + tf1_models.SCENARIOS
+        "tensorflow",
+        tf1_wiring.SCENARIOS + tf1_training.SCENARIOS + tf1_models.SCENARIOS + names.TF1_SCENARIOS,
     ),
     "keras": Bench("tf_keras", keras_fit.SCENARIOS + loops.SCENARIOS, _two_devices),
     "pytorch": Bench(
-        "torch", pytorch_faults.SCENARIOS + pytorch_healthy.SCENARIOS, _without_tensorflow
+        "torch",
+        pytorch_faults.SCENARIOS + pytorch_healthy.SCENARIOS + names.PYTORCH_SCENARIOS,
+        _without_tensorflow,
     ),
     "writers": Bench("tensorboardX", writers.SCENARIOS, _without_tensorflow),
 }

@@ -338,13 +338,13 @@ SCENARIOS = (
         "torch_observation_normaliser",
         _observation_normaliser,
         "Reinforcement learning's running_mean_std is no batch norm.",
-        ("unknown", "no-batch-norm"),
+        ("unknown",),
     ),
     Scenario(
         "torch_frozen_normaliser",
         _frozen_normaliser,
         "obs_rms at 0 and 1 is no batch norm.",
-        ("unknown", "no-batch-norm"),
+        ("unknown",),
     ),
     Scenario(
         "torch_overfitting",

@@ -5,7 +5,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-QUIET = ("healthy", "frozen", "insufficient", "not-logged", "no-batch-norm")
+QUIET = ("healthy", "frozen", "insufficient", "not-logged", "unknown", "no-batch-norm")
 """Verdicts of runs that need no repair."""
 
 

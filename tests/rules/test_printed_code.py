@@ -82,12 +82,13 @@ TF1 = (
     "tf.layers.batch_normalization(x, training=True)",
     "saver = tf.train.Saver(tf.global_variables())",
 )
+MONITORS = tuple(f"from bn_tb.monitor.{name} " for name in ("pytorch", "lightning", "keras", "tf1"))
 JAX = ("logits, updates = model.apply(", "for path, value in jax.tree_util.")
 """Read against the documentation of Flax and JAX, and not run: neither is installed here."""
 
 
 def test_all_code_that_is_printed_is_run_here():
-    starts = (*TORCH, *KERAS, *TF1, *JAX)
+    starts = (*TORCH, *KERAS, *TF1, *MONITORS, *JAX)
     untested = [code for code in PRINTED if not code.startswith(starts)]
     assert untested == []
     assert [start for start in starts if not any(code.startswith(start) for code in PRINTED)] == []
@@ -147,6 +148,38 @@ def test_pytorch_copies_optimizer_momentum_and_repair(torch_space):
     layer = eval(snippet("nn.BatchNorm2d(channels"), torch_space)
     layer(torch.randn(8, 4, 3, 3) + 5)
     assert bool((layer.running_mean != 0).all())
+
+
+def test_the_monitor_of_pytorch_logs_statistics(torch_space, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = torch_space["model"].train()
+    torch_space["optimizer"] = torch_space["torch"].optim.SGD(model.parameters(), lr=0.1)
+    run_torch(torch_space, "from bn_tb.monitor.pytorch ")
+    for images, _ in torch_space["batches"]:
+        torch_space["optimizer"].zero_grad()
+        model(images).sum().backward()
+        torch_space["optimizer"].step()
+    (run,) = bn_tb.read_logdir(tmp_path / "logs")
+    assert any("running_mean" in tag for tag in run.histograms)
+
+
+def test_the_monitor_of_lightning_is_a_callback():
+    lightning = pytest.importorskip("lightning.pytorch", reason="Lightning is not installed")
+    space = {"Trainer": lightning.Trainer}
+    exec(snippet("from bn_tb.monitor.lightning "), space)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_the_monitor_of_keras_logs_statistics(package, tmp_path, monkeypatch):
+    keras = pytest.importorskip(package)
+    monkeypatch.chdir(tmp_path)
+    layers = [keras.layers.Input((4,)), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
+    model = keras.Sequential(layers)
+    model.compile("sgd", "mse")
+    data = np.random.randn(32, 4).astype("float32")
+    exec(snippet("from bn_tb.monitor.keras "), {"model": model, "x": data, "y": data[:, :1]})
+    (run,) = bn_tb.read_logdir(tmp_path / "logs")
+    assert any("moving_mean" in tag for tag in run.histograms)
 
 
 def values(norm):
@@ -257,6 +290,18 @@ with tf.Session() as session:
     session.run(tf.global_variables_initializer())
     session.run(train_op, {x: images, y: labels})
     done["ema"] = bool((session.run(ema.average(batch_mean)) != 0).all())
+import os, tempfile
+os.chdir(tempfile.mkdtemp())
+x, y, images, labels = fresh()
+loss = net(x, y); optimizer = tf.train.GradientDescentOptimizer(0.01)
+tf.train.get_or_create_global_step()
+exec(code["update_ops"].replace("minimize(loss)", "minimize(loss, tf.train.get_global_step())"))
+start, _, opened = code["monitor"].partition("\\n")
+exec(start)
+with eval(opened) as session:
+    for _ in range(3):
+        session.run(train_op, {x: images, y: labels})
+done["monitor"] = bool(os.listdir("logs/run"))
 import tf_keras
 x, y, images, labels = fresh()
 own = tf.placeholder(tf.float32, [None, 3, 8])
@@ -280,7 +325,7 @@ def test_tensorflow_1_code_does_what_it_says():
     keys = {
         "update_ops": TF1[0], "ema": TF1[1], "keras": TF1[2], "with tf.control": TF1[3],
         "session.run": TF1[4], "variable": TF1[5], "scope": TF1[6], "tf.layers": TF1[7],
-        "saver": TF1[8],
+        "saver": TF1[8], "monitor": MONITORS[3],
     }  # fmt: skip
     code = {key: snippet(start) for key, start in keys.items()}
     done = subprocess.run(
@@ -291,4 +336,5 @@ def test_tensorflow_1_code_does_what_it_says():
     assert json.loads(done.stdout.strip().splitlines()[-1]) == {
         "update_ops": [True], "with tf.control": [True], "session.run": True, "logged": True,
         "saver": True, "tf.layers": 2, "scope": ["net", "net"], "ema": True, "keras": [True, True],
+        "monitor": True,
     }  # fmt: skip

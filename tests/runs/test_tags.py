@@ -38,6 +38,7 @@ KNOWN = [
     ("bn/bn/moments/Squeeze/ExponentialMovingAverage_0", "bn", MEAN),  # `:0` made legal
     ("net/bn/net/bn_1/moments_1/Squeeze/ExponentialMovingAverage_2", "net/bn", MEAN),
     ("net/bn/tower_0/net/bn/moments/Squeeze/ExponentialMovingAverage", "net/bn", MEAN),
+    ("ModelVars/net/bn/net/bn/moments/Squeeze/ExponentialMovingAverage", "ModelVars/net/bn", MEAN),
     ("bn/bn/cond_1/moments/Squeeze/ExponentialMovingAverage", "bn", MEAN),
     ("bn/batch_moments/mean/ExponentialMovingAverage", "bn", MEAN),
     ("bn/bn/batch_variance/ExponentialMovingAverage", "bn", VARIANCE),
