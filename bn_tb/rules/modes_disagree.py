@@ -12,7 +12,7 @@ things must hold:
 
 - outputs differ, root mean square, by more than `outputs` = 0.3 of their standard deviation: a
   warning, and an error above `wrong` = 1, where the difference is larger than the signal;
-- some layer explains it: its means are more than `means` = 0.5 standard deviations away (root mean
+- some layer explains it: its means are more than `means` = 1 standard deviation away (root mean
   square over channels), or its variances `ratio` = 2 times larger or smaller (geometric mean).
 
 The noise of both sides is below that: a mean of N values is known to 1 / sqrt(N) standard
@@ -49,7 +49,7 @@ from bn_tb.rules.verdict import Meaning, Severity, Verdict
 LIMITS = {
     "outputs": Limit(0.3, "standard deviations of the outputs", "calibrated on healthy trainings"),
     "wrong": Limit(1, "standard deviations of the outputs", "as much as the signal"),
-    "means": Limit(0.5, "standard deviations, root mean square", "four times the sampling noise"),
+    "means": Limit(1, "standard deviations, root mean square", "0.8 in healthy trainings at most"),
     "ratio": Limit(2, "stored / seen variance, or inverse", "a scale wrong by a factor of 1.4"),
 }
 LAGGING = 0.05  # share of the initial values, as in BN201

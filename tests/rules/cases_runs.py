@@ -297,7 +297,7 @@ def _():
 
 @case("BN503", "under", "distances that are sampling noise")
 def _():
-    return _modes(2.0, means=0.4, ratio=1.8)
+    return _modes(2.0, means=0.8, ratio=1.8)
 
 
 @case("BN503", "look-alike", "other statistics that change no output")
