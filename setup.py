@@ -12,6 +12,7 @@ TRAIN = [
     "tensorflow>=2.21",  # tf.compat.v1 together with a tf_keras of the same release
     "tf_keras>=2.21",  # the real tf.compat.v1.layers
 ]
+REMOTE = ["fsspec>=2024.2"]  # s3://, gs://, ...: BSD, pure Python; s3fs, gcsfs, adlfs by the user
 STUDY = ["matplotlib>=3.9"]  # the pictures of docs/studies.md
 TEST = [
     "pytest>=8",
@@ -25,6 +26,9 @@ TEST = [
     "pandas>=2.2",  # Series.to_pandas, for callers that have it
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild
+    # an S3 server and its client; in one command with moto, else pip downgrades botocore
+    "s3fs>=2025.2",
+    "moto[server]>=5.1",
 ]
 CHECKS = ["ruff>=0.12", "mypy>=1.15", "types-protobuf"]
 
@@ -57,7 +61,8 @@ setuptools.setup(
     extras_require={
         "train": TRAIN,
         "study": TRAIN + STUDY,
-        "dev": TRAIN + STUDY + TEST + CHECKS,
+        "remote": REMOTE,
+        "dev": TRAIN + STUDY + REMOTE + TEST + CHECKS,
     },
     entry_points={
         "console_scripts": [

@@ -1,8 +1,8 @@
 """A logdir that is still being written: what changed since the last look."""
 
-import os
-
+from bn_tb.errors import UsageError
 from bn_tb.events.run_reader import RunReader
+from bn_tb.files import place
 from bn_tb.runs import tags
 from bn_tb.runs.run import FileReport, Run
 from bn_tb.sources.logdir import (
@@ -41,9 +41,18 @@ class Follower:
     def poll(self) -> tuple[Run, ...]:
         """Reads what was appended and returns the runs that changed since the last poll.
 
-        A run that vanished is no change; it leaves `runs`.
+        A run that vanished is no change; it leaves `runs`. While a remote place cannot be listed,
+        nothing changes.
+
+        Raises:
+          UsageError: A remote place cannot be listed at the first look.
         """
-        found = find_runs([path for path in self._paths if os.path.exists(path)])
+        try:
+            found = find_runs([path for path in self._paths if place.may_exist(path)])
+        except UsageError:
+            if not self._runs:
+                raise
+            return ()
         before, changed = self._runs, []
         self._runs = {}
         for each, limit in zip(found, point_limits(found), strict=True):

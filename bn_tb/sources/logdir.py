@@ -9,9 +9,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bn_tb.errors import UsageError, fault_in_words
+from bn_tb.errors import fault_in_words
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.events.together import GROUP_BYTES, SMALL_BYTES, read_together
+from bn_tb.files import place
+from bn_tb.files.found import Folder, FoundFile
 from bn_tb.runs import tags
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import FileReport, Run
@@ -48,14 +50,14 @@ class FoundRun:
     Attributes:
       name: Folder relative to the logdir, with `/`; `.` for the logdir itself.
       logdir: As given by the caller.
-      paths: Event files in order of their names, which begin with their time.
+      files: Event files in order of their names, which begin with their time.
       size: Bytes of all files.
       problem: Why the folder could not be listed, or an empty string.
     """
 
     name: str
     logdir: str
-    paths: tuple[str, ...]
+    files: tuple[FoundFile, ...]
     size: int = 0
     problem: str = ""
 
@@ -85,9 +87,19 @@ def read_logdir(
       One Run per folder that holds event files; experiments in alphabetical order.
 
     Raises:
-      UsageError: A path does not exist.
+      UsageError: A path does not exist, or a remote one cannot be listed.
     """
-    found = find_runs(paths)
+    yield from read_found(find_runs(paths), patterns, progress=progress, jobs=jobs)
+
+
+def read_found(
+    found: Sequence[FoundRun],
+    patterns: tags.TagPatterns = tags.TagPatterns(),
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    jobs: int = 1,
+) -> Iterator[Run]:
+    """Reads runs that `find_runs` returned, as `read_logdir` does."""
     limits = point_limits(found)
     done = Progress(0, sum(run.size for run in found), 0, len(found))
 
@@ -130,7 +142,7 @@ def _grouped(tasks: Iterable[_Task]) -> list[list[_Task]]:
     groups, room = list[list[_Task]](), 0
     for task in tasks:
         found = task[0]
-        small = len(found.paths) == 1 and not found.problem and 0 < found.size <= SMALL_BYTES
+        small = len(found.files) == 1 and not found.problem and 0 < found.size <= SMALL_BYTES
         if small and found.size <= room:
             groups[-1].append(task)
             room -= found.size
@@ -146,8 +158,8 @@ def _read_group(
     progress: Callable[[int], None] | None = None,
 ) -> list[RunReader]:
     readers = [RunReader(run.name, run.logdir, patterns, points) for run, points in group]
-    paths = [run.paths[0] for run, _ in group]
-    if len(group) > 1 and _read_together(readers, paths, patterns):
+    files = [run.files[0] for run, _ in group]
+    if len(group) > 1 and _read_together(readers, files, patterns):
         if progress is not None:
             progress(sum(run.size for run, _ in group))
     else:
@@ -157,11 +169,11 @@ def _read_group(
 
 
 def _read_together(
-    readers: Sequence[RunReader], paths: Sequence[str], patterns: tags.TagPatterns
+    readers: Sequence[RunReader], files: Sequence[FoundFile], patterns: tags.TagPatterns
 ) -> bool:
     """Returns whether small runs could be read together; if not, each is read alone."""
     try:
-        return read_together(readers, paths, patterns)
+        return read_together(readers, files, patterns)
     except Exception:  # of the run that is at fault, its own reading tells
         return False
 
@@ -171,7 +183,7 @@ def _read_alone(reader: RunReader, found: FoundRun, progress: Callable[[int], No
     try:
         read_on(reader, found, progress)
     except Exception as error:
-        reader.refuse(found.paths[0], fault_in_words(error))
+        reader.refuse(found.files[0].path, fault_in_words(error))
 
 
 def read_on(
@@ -179,8 +191,8 @@ def read_on(
 ) -> tuple[FileReport, ...]:
     """Reads what is new in a run and returns what became of its files."""
     if found.problem:
-        return reader.refuse(found.paths[0], found.problem)
-    return reader.read(found.paths, progress)
+        return reader.refuse(found.files[0].path, found.problem)
+    return reader.read(found.files, progress)
 
 
 def experiment_key(run: FoundRun) -> tuple[str, str]:
@@ -216,15 +228,19 @@ def find_runs(paths: Paths) -> list[FoundRun]:
     """Returns the runs of one or several logdirs in the order in which they are read.
 
     Raises:
-      UsageError: A path does not exist.
+      UsageError: A path does not exist, or a remote one cannot be listed.
     """
     runs = list[FoundRun]()
-    for path in as_list(paths):
-        if not os.path.exists(path):
-            raise UsageError(f"{path}: no such file or folder")
-        some = list(_runs_below(path)) if os.path.isdir(path) else [_single(path)]
+    for logdir in as_list(paths):
+        some = [_found(folder, logdir) for folder in place.folders(logdir, is_event_file)]
         runs += sorted(some, key=lambda run: (experiment_key(run), run.name))
     return runs
+
+
+def _found(folder: Folder, logdir: str) -> FoundRun:
+    files = folder.files or (FoundFile(folder.path),)
+    size = sum(file.size for file in folder.files)
+    return FoundRun(folder.name, logdir, files, size, folder.problem)
 
 
 def is_event_file(name: str) -> bool:
@@ -238,74 +254,3 @@ def is_event_file(name: str) -> bool:
 def _can_fork() -> bool:
     """Returns whether copies of this process can be made at once and safely."""
     return sys.platform == "linux" and threading.active_count() == 1
-
-
-def _single(path: str) -> FoundRun:
-    return FoundRun(".", path, (path,), os.path.getsize(path))
-
-
-@dataclasses.dataclass
-class _Folder:
-    """What a folder holds: paths of event files, folders and links to folders, and what is wrong.
-
-    `problems` has paths that nobody can look at, each with the reason: a folder that may not be
-    listed, a link to itself.
-    """
-
-    files: list[str] = dataclasses.field(default_factory=list)
-    folders: list[str] = dataclasses.field(default_factory=list)
-    links: list[str] = dataclasses.field(default_factory=list)
-    problems: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-
-
-def _look_into(path: str) -> _Folder:
-    folder = _Folder()
-    try:
-        with os.scandir(path) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        folder.problems.append((path, f"cannot list the folder: {error.strerror}"))
-        return folder
-    for entry in listed:
-        try:
-            is_folder = entry.is_dir()
-        except OSError as error:
-            folder.problems.append((entry.path, f"cannot be looked at: {error.strerror}"))
-            continue
-        if is_folder:
-            (folder.links if entry.is_symlink() else folder.folders).append(entry.path)
-        elif is_event_file(entry.name):
-            folder.files.append(entry.path)
-    return folder
-
-
-def _runs_below(logdir: str) -> Iterator[FoundRun]:
-    """Walks a folder; one that several symbolic links lead to counts once, under its own name."""
-    waiting, linked = [logdir], list[str]()
-    seen = set[str]()
-    while waiting or linked:
-        path = waiting.pop() if waiting else linked.pop(0)
-        real = os.path.realpath(path)
-        if real in seen:
-            continue
-        seen.add(real)
-        folder = _look_into(path)
-        waiting += folder.folders
-        linked += folder.links
-        for faulty, reason in folder.problems:
-            yield FoundRun(_name(faulty, logdir), logdir, (faulty,), 0, reason)
-        if folder.files:
-            size = sum(map(_size, folder.files))
-            yield FoundRun(_name(path, logdir), logdir, tuple(folder.files), size)
-
-
-def _name(path: str, logdir: str) -> str:
-    """Returns how TensorBoard calls the run in a folder."""
-    return os.path.relpath(path, logdir).replace(os.sep, "/")
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0
