@@ -13,6 +13,7 @@ TRAIN = [
     "tf_keras>=2.21",  # the real tf.compat.v1.layers
 ]
 REMOTE = ["fsspec>=2024.2"]  # s3://, gs://, ...: BSD, pure Python; s3fs, gcsfs, adlfs by the user
+CLUSTER = ["distributed>=2025.2"]  # Dask; survives dead workers, pins nothing of TensorBoard; BSD
 STUDY = ["matplotlib>=3.9"]  # the pictures of docs/studies.md
 TEST = [
     "pytest>=8",
@@ -62,7 +63,8 @@ setuptools.setup(
         "train": TRAIN,
         "study": TRAIN + STUDY,
         "remote": REMOTE,
-        "dev": TRAIN + STUDY + REMOTE + TEST + CHECKS,
+        "cluster": REMOTE + CLUSTER,
+        "dev": TRAIN + STUDY + REMOTE + CLUSTER + TEST + CHECKS,
     },
     entry_points={
         "console_scripts": [

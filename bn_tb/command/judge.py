@@ -6,6 +6,7 @@ import os
 import bn_tb
 from bn_tb import terminal
 from bn_tb.command import unusable
+from bn_tb.command.means import Means, judge_rows
 from bn_tb.command.progress import told
 from bn_tb.errors import UsageError
 from bn_tb.files import place
@@ -15,20 +16,31 @@ from bn_tb.settings import Settings
 from bn_tb.sources.logdir import FoundRun, find_runs, read_found
 
 
-def judge(logdirs: list[str], settings: Settings, update_baseline: bool = False) -> Report:
+def judge(
+    logdirs: list[str],
+    settings: Settings,
+    update_baseline: bool = False,
+    means: Means = Means(),
+) -> Report:
     """Reads logdirs, judges them and applies the gates; says what is about the call on stderr.
 
     Args:
       logdirs: Folders or event files; those that cannot be used become `problems` of the report.
       settings: Options, tag patterns and gates.
       update_baseline: Whether to write the findings to `settings.baseline` first.
+      means: Who judges.
     """
     gate = settings.gate(update_baseline)
     found, problems = find(logdirs)
-    jobs = os.cpu_count() or 1
     with told() as progress:
-        runs = read_found(found, settings.patterns(), progress=progress, jobs=jobs)
-        diagnoses = bn_tb.diagnose(runs, settings.options())
+        if means.as_rows:
+            outcome = judge_rows(means, found, settings.options(), progress)
+            diagnoses = outcome.diagnoses
+            problems += (outcome.problem,) if outcome.problem else ()
+        else:
+            jobs = os.cpu_count() or 1
+            runs = read_found(found, settings.patterns(), progress=progress, jobs=jobs)
+            diagnoses = bn_tb.diagnose(runs, settings.options())
     report = dataclasses.replace(gate, runs=diagnoses, problems=problems)
     if update_baseline:
         report = dataclasses.replace(report, baseline=report.as_baseline())

@@ -12,6 +12,9 @@ from typing import Any
 from bn_tb.errors import UsageError
 from bn_tb.files.found import Folder, FoundFile, Wanted
 
+Access = Mapping[str, Mapping[str, Any]]
+"""Options of the fsspec class that a URL belongs to."""
+
 READ_AHEAD = 8 << 20
 """Bytes asked for at least; smaller requests wait more than they transfer (6 MB/s without)."""
 
@@ -21,18 +24,15 @@ _SECRET = re.compile(r"://[^/]*:[^/]*@|[?&](X-Amz-|sig|signature|token|key)[^/]*
 _LONGEST_REASON = 200
 
 
-def use(url: str, options: Mapping[str, Any]) -> None:
-    """Gives fsspec the options of a file system, for all that this process opens on it.
-
-    Args:
-      url: Whose file system.
-      options: Arguments of its fsspec class.
+def use(access: Access) -> None:
+    """Gives fsspec the options of file systems, for all that this process opens on them.
 
     Raises:
       UsageError: fsspec is not installed.
     """
-    protocol = url.split("://")[0].split("::")[-1]
-    _fsspec(url).config.conf.setdefault(protocol, {}).update(options)
+    for url, options in access.items():
+        protocol = url.split("://")[0].split("::")[-1]
+        _fsspec(url).config.conf.setdefault(protocol, {}).update(options)
 
 
 def obstacle(url: str) -> str:

@@ -145,5 +145,5 @@ class Report:
 
 def _judged(run: RunDiagnosis) -> bool:
     if run.verdict == "not-logged":
-        return run.subject.graph is not None and bool(run.subject.graph.layers)
+        return run.wiring_judged
     return run.verdict not in UNJUDGED

@@ -35,12 +35,14 @@ class Progress:
       bytes_found: Bytes of all event files.
       runs_read: Runs finished.
       runs_found: Runs to read.
+      workers: Workers of a cluster; 0 without one.
     """
 
     bytes_read: int
     bytes_found: int
     runs_read: int
     runs_found: int
+    workers: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +112,7 @@ def read_found(
             progress(done)
 
     groups = _grouped(zip(found, limits, strict=True))
-    if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and _can_fork():
+    if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and can_fork():
         from bn_tb.sources.processes import in_order  # its imports cost small logdirs too much
 
         work = functools.partial(_read_group, patterns=patterns)
@@ -251,6 +253,6 @@ def is_event_file(name: str) -> bool:
     return "tfevents" in name and not name.endswith(".profile-empty")
 
 
-def _can_fork() -> bool:
+def can_fork() -> bool:
     """Returns whether copies of this process can be made at once and safely."""
     return sys.platform == "linux" and threading.active_count() == 1

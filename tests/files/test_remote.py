@@ -32,7 +32,7 @@ def store(server, monkeypatch):
     import fsspec.config
 
     monkeypatch.setattr(fsspec.config, "conf", {})
-    remote.use("s3://", server.options)
+    remote.use({"s3://": server.options})
     yield server
     server.fault = lambda request: 0
 
