@@ -55,6 +55,7 @@ setuptools.setup(
         "markdown-it-py>=3.0",  # manual pages in HTML; rich brings it along
         "numpy>=1.26",  # first with wheels for Python 3.12
         "protobuf>=5.26",  # upb, the C parser, with the message_factory API in use
+        "PyYAML>=6",  # hparams.yaml of Lightning; MIT, small
         "rich>=13.7",  # terminal tables, colour, progress
         "tomli>=2; python_version<'3.11'",  # the standard library's tomllib
         "tensorboard>=2.21",  # older ones fail at import with setuptools 82 and newer

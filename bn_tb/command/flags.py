@@ -112,6 +112,14 @@ GROUPS = {
             "WHERE",
         ),
         Flag(
+            "columns", "Hyperparameters to show beside each run, such as lr,momentum.", "NAMES", []
+        ),
+        Flag(
+            "group_by",
+            "Count verdicts by the values of a hyperparameter.",
+            "NAME",
+        ),
+        Flag(
             "cache",
             "Keep verdicts here; files that did not change are not read again. Reports then have "
             "no charts.",
@@ -172,6 +180,8 @@ def refuse_contradictions(values: Any, logdirs: list[str]) -> None:
     """
     if not logdirs:
         raise UsageError("no LOGDIR given; see bn_tb.analyze --help")
+    if (values.columns or values.group_by) and values.format not in ("text", "csv"):
+        raise UsageError("--columns and --group_by go with --format=text or csv")
     if values.on_finding and not values.watch:
         raise UsageError("--on_finding needs --watch")
     if (values.scheduler or values.cache) and (values.watch or values.show_tags):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bn_tb.events import hyperparameters
 from bn_tb.events.event_batch import Batch, decode
 from bn_tb.events.event_file import EventFile, ReplacedError
 from bn_tb.events.fields import BoolArray
@@ -16,6 +17,7 @@ from bn_tb.events.tag_table import TagTable
 from bn_tb.events.tf_record import Problem, Window
 from bn_tb.files.found import FoundFile
 from bn_tb.runs import tags
+from bn_tb.runs.hyperparameters import Value
 from bn_tb.runs.run import FileReport, GraphSource, Run, Session
 from bn_tb.runs.series import HistogramSeries, IntArray, ScalarSeries
 
@@ -46,6 +48,7 @@ class RunReader:
         self._histograms = PointLog(self._max_points)
         self._inexact: set[int] = set()
         self._graphs: list[GraphSource] = []
+        self._hyperparameters: dict[str, Value] = {}
         self._graph_digests: set[bytes] = set()
         self._graph_bytes = 0
         self._sessions: list[Session] = []
@@ -115,6 +118,9 @@ class RunReader:
         for event, source in sorted(batch.graphs, key=lambda graph: graph[0]):
             if good[event]:
                 self._add_graph(source)
+        for event, about in batch.hyperparameters:
+            if good[event] and len(self._hyperparameters) < hyperparameters.MOST:
+                self._hyperparameters.update(hyperparameters.decode(about))
         self._add_scalars(batch, good)
         self._add_histograms(batch, good)
         steps = batch.steps[batch.valued & good]
@@ -200,6 +206,7 @@ class RunReader:
             first_step=first,
             last_step=last,
             all_tags=tuple(names),
+            hyperparameters=dict(self._hyperparameters),
         )
 
 

@@ -49,6 +49,7 @@ def diagnosis_of(row: Mapping[str, Any]) -> RunDiagnosis:
         files=tuple(FileReport(**file) for file in row["files"]),
         first_step=row["first_step"],
         last_step=row["last_step"],
+        hyperparameters=row.get("hyperparameters", {}),
     )
     return RunDiagnosis(
         subject=Subject(run, tuple(map(_layer, row["layers"]))),

@@ -10,6 +10,7 @@ from bn_tb.files import place
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import Run
 from bn_tb.runs.tags import TagPatterns
+from bn_tb.sources.hyperparameters import with_hyperparameters
 from bn_tb.sources.logdir import FoundRun, find_runs
 
 Experiment = tuple[str, str]
@@ -100,7 +101,7 @@ class LogFiles:
             self._readers[key] = RunReader(run.name, run.logdir, self._patterns, max_points)
         reader = self._readers[key]
         reader.read(run.files)
-        return reader.run()
+        return with_hyperparameters(reader.run(), run.beside)
 
     def forget(self, runs: Sequence[FoundRun]) -> None:
         """Frees the memory of the readers of these runs."""

@@ -5,6 +5,7 @@ from bn_tb.events.run_reader import RunReader
 from bn_tb.files import place
 from bn_tb.runs import tags
 from bn_tb.runs.run import FileReport, Run
+from bn_tb.sources.hyperparameters import with_hyperparameters
 from bn_tb.sources.logdir import (
     Paths,
     as_list,
@@ -66,7 +67,8 @@ class Follower:
             if key in before and reports == self._reports[key]:
                 self._runs[key] = before[key]
             else:
-                self._runs[key], self._reports[key] = reader.run(), reports
+                run = with_hyperparameters(reader.run(), each.beside)
+                self._runs[key], self._reports[key] = run, reports
                 changed.append(self._runs[key])
         self._readers = {key: self._readers[key] for key in self._runs if key in self._readers}
         return tuple(changed)

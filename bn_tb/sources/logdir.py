@@ -17,6 +17,8 @@ from bn_tb.files.found import Folder, FoundFile
 from bn_tb.runs import tags
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import FileReport, Run
+from bn_tb.sources import hyperparameters
+from bn_tb.sources.hyperparameters import with_hyperparameters
 
 _WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
 
@@ -53,6 +55,7 @@ class FoundRun:
       name: Folder relative to the logdir, with `/`; `.` for the logdir itself.
       logdir: As given by the caller.
       files: Event files in order of their names, which begin with their time.
+      beside: A hparams.yaml in the same folder, if there is one.
       size: Bytes of all files.
       problem: Why the folder could not be listed, or an empty string.
     """
@@ -62,6 +65,7 @@ class FoundRun:
     files: tuple[FoundFile, ...]
     size: int = 0
     problem: str = ""
+    beside: tuple[FoundFile, ...] = ()
 
 
 _Task = tuple[FoundRun, int]  # a run and how many points it may hold
@@ -117,15 +121,16 @@ def read_found(
 
         work = functools.partial(_read_group, patterns=patterns)
         costs = [sum(each.size for each, _ in group) for group in groups]
-        for reader in itertools.chain.from_iterable(in_order(work, groups, costs, jobs)):
-            run = reader.run()
+        readers = itertools.chain.from_iterable(in_order(work, groups, costs, jobs))
+        for reader, each in zip(readers, found, strict=True):
+            run = with_hyperparameters(reader.run(), each.beside)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(sum(file.bytes for file in run.files))
             yield run
         return
     for group in groups:
-        for reader in _read_group(group, patterns, report):
-            yield reader.run()
+        for reader, (each, _) in zip(_read_group(group, patterns, report), group, strict=True):
+            yield with_hyperparameters(reader.run(), each.beside)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(0)
 
@@ -136,7 +141,8 @@ def read_run(
     max_points: int = MAX_POINTS,
 ) -> Run:
     """Reads one run; its series are thinned to `max_points` in all, about."""
-    return _read_group([(found, max_points)], patterns)[0].run()
+    (reader,) = _read_group([(found, max_points)], patterns)
+    return with_hyperparameters(reader.run(), found.beside)
 
 
 def _grouped(tasks: Iterable[_Task]) -> list[list[_Task]]:
@@ -234,15 +240,26 @@ def find_runs(paths: Paths) -> list[FoundRun]:
     """
     runs = list[FoundRun]()
     for logdir in as_list(paths):
-        some = [_found(folder, logdir) for folder in place.folders(logdir, is_event_file)]
+        folders = place.folders(logdir, _of_interest)
+        some = [run for folder in folders if (run := _found(folder, logdir)).files]
         runs += sorted(some, key=lambda run: (experiment_key(run), run.name))
     return runs
 
 
 def _found(folder: Folder, logdir: str) -> FoundRun:
-    files = folder.files or (FoundFile(folder.path),)
-    size = sum(file.size for file in folder.files)
-    return FoundRun(folder.name, logdir, files, size, folder.problem)
+    if folder.problem:
+        return FoundRun(folder.name, logdir, (FoundFile(folder.path),), 0, folder.problem)
+    beside = tuple(file for file in folder.files if _name(file) == hyperparameters.FILE)
+    files = tuple(file for file in folder.files if file not in beside)
+    return FoundRun(folder.name, logdir, files, sum(file.size for file in files), beside=beside)
+
+
+def _of_interest(name: str) -> bool:
+    return is_event_file(name) or name == hyperparameters.FILE
+
+
+def _name(file: FoundFile) -> str:
+    return file.path.replace(os.sep, "/").rpartition("/")[2]
 
 
 def is_event_file(name: str) -> bool:
