@@ -63,7 +63,7 @@ def judge_rows(
     from bn_tb.fleet.cache import Cache
 
     with contextlib.ExitStack() as stack:
-        cache = stack.enter_context(Cache(means.cache)) if means.cache else None
+        cache = stack.enter_context(Cache(means.cache, options)) if means.cache else None
         if not means.scheduler:
             return fleet.judge_all(found, options, fleet.here, cache, tell)
         from bn_tb.fleet.cluster import Cluster  # Dask is an extra

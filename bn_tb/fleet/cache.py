@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from bn_tb.diagnosis import RunDiagnosis
+from bn_tb.diagnosis import Options, RunDiagnosis
 from bn_tb.errors import UsageError
 from bn_tb.files import place
 from bn_tb.fleet import row
@@ -35,12 +35,18 @@ class Cache:
     A damaged file is deleted and begun anew; a damaged entry is no entry.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, options: Options) -> None:
         """Opens or begins a cache.
+
+        Args:
+          folder: It is made where it does not exist.
+          options: Those that all experiments are judged with.
 
         Raises:
           UsageError: The folder cannot be made or written.
         """
+        said = json.dumps(dataclasses.asdict(options), default=_pattern, sort_keys=True)
+        self._judge = _digest(edition(), said)
         self._path = pathlib.Path(folder) / NAME
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +64,7 @@ class Cache:
         """Returns the diagnoses of one experiment, or None where they are not known as it is."""
         try:
             found = self._connection.execute(
-                "SELECT files, rows, digest FROM judged WHERE place = ?", (_place(experiment),)
+                "SELECT files, rows, digest FROM judged WHERE place = ?", (self._place(experiment),)
             ).fetchone()
         except sqlite3.OperationalError:  # another process writes for longer than our patience
             return None
@@ -75,7 +81,7 @@ class Cache:
     def put(self, judged: Iterable[tuple[Task, list[row.Row]]]) -> None:
         """Keeps the rows of experiments; what could not be read is tried again the next time."""
         entries = [
-            (_place(experiment), files, text, _digest(files, text))
+            (self._place(experiment), files, text, _digest(files, text))
             for experiment, rows in judged
             if all(map(_settled, rows))
             for files, text in [(_files(experiment), row.dumps(rows))]
@@ -89,6 +95,12 @@ class Cache:
             pass  # a busy or full disk costs time at the next call, and no report
         except sqlite3.DatabaseError:
             self._begin_anew()
+
+    def _place(self, experiment: Task) -> str:
+        """Returns which experiment this is, judged how and by whom; no credentials are in it."""
+        first = experiment.found[0]
+        here = "" if place.is_url(first.logdir) else os.path.abspath(first.logdir)
+        return _digest(self._judge, here, first.logdir, *(run.name for run in experiment.found))
 
     def _opened(self) -> sqlite3.Connection:
         try:
@@ -118,15 +130,6 @@ class Cache:
         """Deletes the file, and its journal, which SQLite would play back into the next one."""
         for path in (self._path, self._path.with_name(f"{NAME}-journal")):
             path.unlink(missing_ok=True)
-
-
-def _place(experiment: Task) -> str:
-    """Returns which experiment this is, judged how and by whom; no credentials are in it."""
-    first = experiment.found[0]
-    here = "" if place.is_url(first.logdir) else os.path.abspath(first.logdir)
-    names = [run.name for run in experiment.found]
-    options = json.dumps(dataclasses.asdict(experiment.options), default=_pattern, sort_keys=True)
-    return _digest(edition(), here, first.logdir, *names, options)
 
 
 def _files(experiment: Task) -> str:

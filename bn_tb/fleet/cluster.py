@@ -7,8 +7,10 @@ until the run at fault is alone, and that run costs its own row.
 
 import collections
 import contextlib
+import json
 import logging
 import os
+import pathlib
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -141,15 +143,29 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
             silence_logs=logging.CRITICAL,
         )
         return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
-    where = {"scheduler_file": scheduler} if scheduler.endswith(".json") else {"address": scheduler}
-    if "address" in where and "://" not in scheduler:
+    try:
+        address = _address(scheduler)
+        return stack.enter_context(distributed.Client(address, timeout=PATIENCE))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--scheduler={scheduler}: no scheduler answers: {error}") from None
+
+
+def _address(scheduler: str) -> str:
+    """Returns the address of a scheduler; for a file that is not there, Dask would wait for ever.
+
+    Raises:
+      OSError, ValueError: It is in a file that cannot be read.
+    """
+    if scheduler.endswith(".json"):
+        try:
+            return str(json.loads(pathlib.Path(scheduler).read_text(encoding="utf-8"))["address"])
+        except (KeyError, TypeError):
+            raise ValueError("the file has no address in it") from None
+    if "://" not in scheduler:
         raise UsageError(
             f"--scheduler={scheduler}: want local, local:N, tcp://HOST:PORT or a FILE.json"
         )
-    try:
-        return stack.enter_context(distributed.Client(**where, timeout=PATIENCE))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--scheduler={scheduler}: no scheduler answers: {error}") from None
+    return scheduler
 
 
 def _judge(task: Task, wanted: str) -> list[Row]:

@@ -48,6 +48,13 @@ class DaskCluster:
         )
         self.workers = []
 
+    def ready(self):
+        """Waits for the scheduler to have written its file, which a waiting worker shows."""
+        from distributed import Client
+
+        with Client(scheduler_file=str(self.file), timeout=60) as client:
+            client.wait_for_workers(max(len(self.workers), 1), timeout=60)
+
     def add_worker(self):
         """Starts a worker with a nanny."""
         self.workers.append(
@@ -117,6 +124,7 @@ def running(folder, workers=2, **environment):
     try:
         for _ in range(workers):
             cluster.add_worker()
+        cluster.ready()
         yield cluster
     finally:
         cluster.close()

@@ -51,7 +51,7 @@ def reads(monkeypatch):
 
 
 def judged(logs, folder, options=Options()):
-    with Cache(str(folder)) as cache:
+    with Cache(str(folder), options) as cache:
         return fleet.judge_all(find_runs(logs), options, fleet.here, cache)
 
 
@@ -170,4 +170,4 @@ def test_the_command_says_the_same_with_a_cache(logs, tmp_path, capsys):
 def test_a_cache_that_cannot_be_made_is_one_line(logs, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(Exception, match="cannot be used"):
-        Cache(str(tmp_path / "file"))
+        Cache(str(tmp_path / "file"), Options())

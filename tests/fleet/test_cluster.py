@@ -148,3 +148,14 @@ def test_a_worker_with_another_bn_tb_is_refused_before_the_first_run(tmp_path, l
 def test_what_is_no_scheduler_is_refused(scheduler):
     with pytest.raises(UsageError, match="want local, local:N, tcp://HOST:PORT"):
         judged(scheduler, ".")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [(None, "No such file"), ("{}", "no address"), ("[]", "no address"), ("{", "Expecting")],
+)
+def test_a_scheduler_file_that_is_none_is_refused_and_not_waited_for(tmp_path, text, reason):
+    if text is not None:
+        (tmp_path / "dask.json").write_text(text)
+    with pytest.raises(UsageError, match=reason):
+        judged(tmp_path / "dask.json", ".")

@@ -105,7 +105,7 @@ def test_they_survive_the_way_through_a_row(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "bytes_", [b"", b"\xff", b"\x0a\x05\x12\x03\x1a\x01\x0a", b"\x0a\x02\x12\x09"]
+    "metadata", [b"", b"\xff", b"\x0a\x05\x12\x03\x1a\x01\x0a", b"\x0a\x02\x12\x09"]
 )
-def test_damaged_hparams_are_none(bytes_):
-    assert events_hyperparameters.decode(bytes_) == {}
+def test_damaged_hparams_are_none(metadata):
+    assert events_hyperparameters.decode(metadata) == {}
