@@ -55,7 +55,8 @@ class Cluster:
         Raises:
           UsageError: There is no such scheduler, no worker, or one with another bn_tb.
         """
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters, we say
+        for name in ("distributed", "distributed.client"):  # Dask sets a level for each
+            logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters, we say
         with contextlib.ExitStack() as stack:
             self._client = _connected(scheduler, stack)
             self.workers = 0
@@ -181,26 +182,26 @@ def _killed(future: Any) -> bool:
 
 def _rows(task: Task, future: Any) -> list[Row]:
     error = _error(future)
-    if error is None:
-        try:
-            rows: list[Row] = future.result()
-        except (OSError, distributed.CancelledError):
-            raise LostError("the scheduler is gone") from None
-        return rows
     if isinstance(error, UsageError):
         raise error
-    return lost(task, fault_in_words(error))
+    if error is not None:
+        return lost(task, fault_in_words(error))
+    try:
+        rows: list[Row] = future.result()
+    except (OSError, distributed.CancelledError):
+        raise LostError("the scheduler is gone") from None
+    return rows
 
 
 def _error(future: Any) -> Exception | None:
-    """Returns what a finished task raised.
+    """Returns what a finished task raised; waits if its result died with its worker meanwhile.
 
     Raises:
       LostError: It was not finished, for the connection to the scheduler broke.
     """
-    if future.status not in ("finished", "error"):
+    error: Exception | None = future.exception()
+    if isinstance(error, distributed.CancelledError):
         raise LostError("the scheduler is gone")
-    error: Exception | None = future.exception() if future.status == "error" else None
     return error
 
 
