@@ -6,7 +6,7 @@ https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/plugins/hparam
 from collections.abc import Iterator
 
 from bn_tb.events import wire
-from bn_tb.runs.hyperparameters import Value, Values
+from bn_tb.runs.hyperparameters import Value, Values, number_of
 
 TAG = "_hparams_/session_start_info"
 MOST = 500
@@ -46,7 +46,7 @@ def _parts(message: bytes, wanted: int) -> Iterator[bytes]:
 def _value(message: bytes) -> Value:
     for number, value in wire.fields(message):
         if number == _NUMBER and isinstance(value, float):
-            return int(value) if value.is_integer() else value
+            return number_of(value)
         if number == _TEXT and isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         if number == _BOOL:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from bn_tb.diagnosis import VERDICTS, RunDiagnosis
 from bn_tb.errors import UsageError
 from bn_tb.reports.report import Report
+from bn_tb.rules.verdict import Severity
 from bn_tb.runs.hyperparameters import Value, Values, names, text_of
 
 NOT_GIVEN = "(not given)"
@@ -61,14 +62,17 @@ def shared(report: Report, affected: Sequence[RunDiagnosis]) -> list[str]:
 
 
 def told_together(report: Report) -> Iterator[tuple[str, str, list[RunDiagnosis]]]:
-    """Yields code, name and runs of each finding that several runs share, the commonest first."""
+    """Yields code, name and runs of each finding that several runs share, the gravest first."""
     runs: dict[tuple[str, str], list[RunDiagnosis]] = {}
+    gravest: dict[tuple[str, str], Severity] = {}
     for run in report.runs:
-        for code, name in dict.fromkeys((one.code, one.name) for one in run.findings):
-            runs.setdefault((code, name), []).append(run)
-    for (code, name), affected in sorted(runs.items(), key=lambda item: (-len(item[1]), item[0])):
-        if len(affected) > 1:
-            yield code, name, affected
+        for one in {finding.code: finding for finding in run.findings}.values():
+            key = (one.code, one.name)
+            runs.setdefault(key, []).append(run)
+            gravest[key] = max(one.severity, gravest.get(key, one.severity))
+    for code, name in sorted(runs, key=lambda key: (-gravest[key], -len(runs[key]), key)):
+        if len(runs[code, name]) > 1:
+            yield code, name, runs[code, name]
 
 
 def cells(values: Values, columns: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 from bn_tb.diagnosis import Finding, LayerDiagnosis, RunDiagnosis
 from bn_tb.layers import BatchNormLayer
 from bn_tb.reports.report import Report, View
-from bn_tb.runs.hyperparameters import Value
+from bn_tb.runs.hyperparameters import Value, Values
 from bn_tb.runs.run import FileReport
 from bn_tb.version import __version__
 
@@ -37,21 +37,19 @@ def _run(report: Report, diagnosis: RunDiagnosis) -> dict[str, Any]:
     pairs = zip(diagnosis.layers, diagnosis.subject.layers, strict=True)
     remark = {"remark": valid(diagnosis.remark)} if diagnosis.remark else {}
     settings = report.hyperparameters(diagnosis)
-    given = {"hyperparameters": {valid(k): _plain(v) for k, v in settings.items()}}
-    return (
-        (given if settings else {})
-        | remark
-        | {
-            "run": valid(run.name),
-            "logdir": valid(run.logdir),
-            "verdict": diagnosis.verdict,
-            "files": [_file(file) for file in run.files],
-            "first_step": run.first_step,
-            "last_step": run.last_step,
-            "layers": [_layer(judged, layer) for judged, layer in pairs],
-            "findings": [_finding(report, diagnosis, finding) for finding in diagnosis.findings],
-        }
-    )
+    given = {"hyperparameters": plain(settings)} if settings else {}
+    return {
+        **given,
+        **remark,
+        "run": valid(run.name),
+        "logdir": valid(run.logdir),
+        "verdict": diagnosis.verdict,
+        "files": [_file(file) for file in run.files],
+        "first_step": run.first_step,
+        "last_step": run.last_step,
+        "layers": [_layer(judged, layer) for judged, layer in pairs],
+        "findings": [_finding(report, diagnosis, finding) for finding in diagnosis.findings],
+    }
 
 
 def _file(file: FileReport) -> dict[str, Any]:
@@ -112,10 +110,12 @@ def valid(text: str) -> str:
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
-def _plain(value: Value) -> Value:
-    if isinstance(value, str):
-        return valid(value)
-    return value if math.isfinite(value) else str(value)
+def plain(settings: Values) -> dict[str, Value]:
+    """Returns hyperparameters as JSON parsers take them."""
+    return {
+        valid(name): valid(value) if isinstance(value, str) else value
+        for name, value in settings.items()
+    }
 
 
 def _finite(number: float | None) -> float | None:

@@ -1,9 +1,11 @@
 """Hyperparameters of runs: what their names say, and what runs have from the runs around them."""
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
 Value = bool | int | float | str
+"""Numbers are finite."""
 Values = Mapping[str, Value]
 
 _TRIAL = re.compile(r".*[_-]\d+[_-]")  # what Ray Tune puts before the first name
@@ -37,12 +39,17 @@ def value_of(text: str) -> Value:
     """Returns the number or the truth that a text stands for, or the text."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
+    try:
+        return number_of(float(text))
+    except ValueError:
+        return text
+
+
+def number_of(number: float) -> Value:
+    """Returns a number as people write it: whole ones without a point, those of no size as text."""
+    if not math.isfinite(number):
+        return str(number)
+    return int(number) if number.is_integer() else number
 
 
 def text_of(value: Value) -> str:

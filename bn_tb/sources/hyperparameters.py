@@ -1,13 +1,12 @@
 """The hyperparameters of a run from its name, Lightning's hparams.yaml, and its event files."""
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from bn_tb.files import place
 from bn_tb.files.found import FoundFile
-from bn_tb.runs.hyperparameters import Value, Values, of_name
+from bn_tb.runs.hyperparameters import Value, Values, number_of, of_name
 from bn_tb.runs.run import Run
 
 FILE = "hparams.yaml"
@@ -76,6 +75,6 @@ def _scalar(node: Any) -> Value | None:
         value = yaml.SafeLoader("").construct_object(node)
     except (yaml.YAMLError, ValueError):
         return str(node.value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(node.value)
-    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+    if isinstance(value, float):
+        return number_of(value)
+    return value if value is None or isinstance(value, bool | int | str) else str(value)

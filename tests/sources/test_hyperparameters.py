@@ -75,7 +75,7 @@ nothing: null
         ("just text", {}),
         ("{unfinished", {}),
         ("a: &a {x: 1, y: *a}", {"a.x": 1}),
-        ("lr: .nan", {"lr": ".nan"}),
+        ("lr: .nan", {"lr": "nan"}),
     ],
 )  # fmt: skip
 def test_hparams_yaml_beside_the_event_files(tmp_path, text, values):
