@@ -12,6 +12,7 @@ import logging
 import os
 import pathlib
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -131,6 +132,15 @@ class _Access(distributed.WorkerPlugin):  # type: ignore[misc]
         remote.use(self._access)
 
 
+class _Uninterrupted(distributed.WorkerPlugin):  # type: ignore[misc]
+    """Leaves Ctrl-C, which a terminal sends to our own workers as well, to us."""
+
+    name = "bn_tb-uninterrupted"
+
+    def setup(self, worker: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
     """Returns a client; what has to be closed is in the stack."""
     local = _LOCAL.fullmatch(scheduler)
@@ -143,7 +153,9 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
             dashboard_address=None,
             silence_logs=logging.CRITICAL,
         )
-        return stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+        client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))
+        client.register_plugin(_Uninterrupted())
+        return client
     try:
         address = _address(scheduler)
         return stack.enter_context(distributed.Client(address, timeout=PATIENCE))
