@@ -18,10 +18,10 @@ RENDERERS = {
     "text": "bn_tb.reports.text",
     "json": "bn_tb.reports.json_report",
     "html": "bn_tb.reports.html",
-    "csv": "bn_tb.reports.csv_report",
     "sarif": "bn_tb.reports.sarif",
     "junit": "bn_tb.reports.junit",
     "markdown": "bn_tb.reports.markdown",
+    "csv": "bn_tb.reports.csv_report",
 }
 """Module of each format's renderer."""
 
