@@ -12,6 +12,8 @@ TRAIN = [
     "tensorflow>=2.21",  # tf.compat.v1 together with a tf_keras of the same release
     "tf_keras>=2.21",  # the real tf.compat.v1.layers
 ]
+REMOTE = ["fsspec>=2024.2"]  # s3://, gs://, ...: BSD, pure Python; s3fs, gcsfs, adlfs by the user
+CLUSTER = ["distributed>=2025.2"]  # Dask; survives dead workers, pins nothing of TensorBoard; BSD
 STUDY = ["matplotlib>=3.9"]  # the pictures of docs/studies.md
 TEST = [
     "pytest>=8",
@@ -25,6 +27,9 @@ TEST = [
     "pandas>=2.2",  # Series.to_pandas, for callers that have it
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild
+    # an S3 server and its client; in one command with moto, else pip downgrades botocore
+    "s3fs>=2025.2",
+    "moto[server]>=5.1",
 ]
 CHECKS = ["ruff>=0.12", "mypy>=1.15", "types-protobuf"]
 
@@ -50,6 +55,7 @@ setuptools.setup(
         "markdown-it-py>=3.0",  # manual pages in HTML; rich brings it along
         "numpy>=1.26",  # first with wheels for Python 3.12
         "protobuf>=5.26",  # upb, the C parser, with the message_factory API in use
+        "PyYAML>=6",  # hparams.yaml of Lightning; MIT, small
         "rich>=13.7",  # terminal tables, colour, progress
         "tomli>=2; python_version<'3.11'",  # the standard library's tomllib
         "tensorboard>=2.21",  # older ones fail at import with setuptools 82 and newer
@@ -57,7 +63,9 @@ setuptools.setup(
     extras_require={
         "train": TRAIN,
         "study": TRAIN + STUDY,
-        "dev": TRAIN + STUDY + TEST + CHECKS,
+        "remote": REMOTE,
+        "cluster": REMOTE + CLUSTER,
+        "dev": TRAIN + STUDY + REMOTE + CLUSTER + TEST + CHECKS,
     },
     entry_points={
         "console_scripts": [

@@ -46,13 +46,14 @@ def main(argv: list[str]) -> int:
         return 0
     refuse_contradictions(flags, logdirs)
     from bn_tb import settings  # not above: --help needs neither, nor numpy
-    from bn_tb.command import judge
+    from bn_tb.command import judge, means
 
     chosen = settings.choose(flags)
+    by = means.choose(flags, logdirs)
     if mode := next((MODES[name] for name in MODES if flags[name].value), None):
         module = importlib.import_module(f"bn_tb.command.{mode}")
         return int(module.run(flags, logdirs, chosen))
-    report = judge.judge(logdirs, chosen, flags.update_baseline)
+    report = judge.judge(logdirs, chosen, flags.update_baseline, by)
     terminal.write(flags, bn_tb.render(report, flags.format, terminal.view(flags)))
     return int(report.exit_code)
 

@@ -36,6 +36,8 @@ def view(flags: Any) -> "View":
         colour=flags.format == "text" and not to_file and shows_colour(),
         unicode=to_file or shows_unicode(),
         verbose=flags.verbose,
+        columns=tuple(flags.columns),
+        group_by=flags.group_by or "",
     )
 
 

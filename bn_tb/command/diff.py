@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from bn_tb import terminal
+from bn_tb.command import means
 from bn_tb.command.judge import judge
 from bn_tb.errors import UsageError
 from bn_tb.gates.compare import compare, untouched
@@ -19,7 +20,8 @@ def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
     """
     if len(logdirs) != 2:
         raise UsageError(f"--diff: want two logdirs, OLD NEW, got {len(logdirs)}")
-    old, new = (judge([logdir], settings) for logdir in logdirs)
+    by = means.choose(flags, logdirs)
+    old, new = (judge([logdir], settings, means=by) for logdir in logdirs)
     changes = compare(old.runs, new.runs)
     new = dataclasses.replace(new, baseline=(*(new.baseline or ()), *untouched(changes)))
     terminal.write(flags, render_diff(old, new, changes, flags.format))

@@ -13,7 +13,8 @@ USAGE = """\
 usage: bn_tb.analyze LOGDIR [LOGDIR ...] [flags]
 
 Says which batch-norm layers of TensorBoard logs have stale, lagging or broken moving statistics,
-proves it, and says what to change. A LOGDIR is a folder, searched recursively, or an event file.
+proves it, and says what to change. A LOGDIR is a folder, searched recursively, or an event
+file; both may be URLs (s3://, gs://, ...).
 """
 
 EXIT_STATUSES = """
@@ -103,6 +104,34 @@ GROUPS = {
         ),
         Flag("variance_tag", "The same for moving variances.", "REGEX", [], repeats=True),
     ),
+    "Many runs": (
+        Flag(
+            "scheduler",
+            "Judge on Dask's workers: local, local:N, tcp://HOST:PORT or a scheduler FILE.json. "
+            "Reports then have no charts.",
+            "WHERE",
+        ),
+        Flag(
+            "columns", "Hyperparameters to show beside each run, such as lr,momentum.", "NAMES", []
+        ),
+        Flag(
+            "group_by",
+            "Count verdicts by the values of a hyperparameter.",
+            "NAME",
+        ),
+        Flag(
+            "cache",
+            "Keep verdicts here; files that did not change are not read again. Reports then have "
+            "no charts.",
+            "DIR",
+        ),
+        Flag(
+            "storage_options",
+            "Options for fsspec of remote LOGDIRs, as JSON or in a file; credentials are better "
+            "off in the environment.",
+            "JSON",
+        ),
+    ),
     "Understand": (
         Flag("list_rules", "List every code."),
         Flag("explain", "Print the manual page of a code.", "CODE"),
@@ -151,8 +180,12 @@ def refuse_contradictions(values: Any, logdirs: list[str]) -> None:
     """
     if not logdirs:
         raise UsageError("no LOGDIR given; see bn_tb.analyze --help")
+    if (values.columns or values.group_by) and values.format not in ("text", "csv"):
+        raise UsageError("--columns and --group_by go with --format=text or csv")
     if values.on_finding and not values.watch:
         raise UsageError("--on_finding needs --watch")
+    if (values.scheduler or values.cache) and (values.watch or values.show_tags):
+        raise UsageError("--scheduler and --cache go with a report or --diff alone")
     if values.update_baseline and (values.watch or values.diff or values.show_tags):
         raise UsageError("--update_baseline goes with a report alone")
 

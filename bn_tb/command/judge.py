@@ -6,34 +6,60 @@ import os
 import bn_tb
 from bn_tb import terminal
 from bn_tb.command import unusable
+from bn_tb.command.means import Means, judge_rows
 from bn_tb.command.progress import told
+from bn_tb.errors import UsageError
+from bn_tb.files import place
 from bn_tb.gates import baseline
 from bn_tb.reports.report import Report
 from bn_tb.settings import Settings
+from bn_tb.sources.logdir import FoundRun, find_runs, read_found
 
 
-def judge(logdirs: list[str], settings: Settings, update_baseline: bool = False) -> Report:
+def judge(
+    logdirs: list[str],
+    settings: Settings,
+    update_baseline: bool = False,
+    means: Means = Means(),
+) -> Report:
     """Reads logdirs, judges them and applies the gates; says what is about the call on stderr.
 
     Args:
       logdirs: Folders or event files; those that cannot be used become `problems` of the report.
       settings: Options, tag patterns and gates.
       update_baseline: Whether to write the findings to `settings.baseline` first.
+      means: Who judges.
     """
     gate = settings.gate(update_baseline)
-    found = [logdir for logdir in logdirs if os.path.exists(logdir)]
-    jobs = os.cpu_count() or 1
+    found, problems = find(logdirs)
     with told() as progress:
-        runs = bn_tb.read_logdir(found, settings.patterns(), progress=progress, jobs=jobs)
-        diagnoses = bn_tb.diagnose(runs, settings.options())
-    seen = {diagnosis.subject.run.logdir for diagnosis in diagnoses}
-    problems = tuple(unusable.why(logdir) for logdir in logdirs if logdir not in seen)
+        if means.as_rows:
+            outcome = judge_rows(means, found, settings.options(), progress)
+            diagnoses = outcome.diagnoses
+            problems += (outcome.problem,) if outcome.problem else ()
+        else:
+            jobs = os.cpu_count() or 1
+            runs = read_found(found, settings.patterns(), progress=progress, jobs=jobs)
+            diagnoses = bn_tb.diagnose(runs, settings.options())
     report = dataclasses.replace(gate, runs=diagnoses, problems=problems)
     if update_baseline:
         report = dataclasses.replace(report, baseline=report.as_baseline())
         terminal.write_file(settings.baseline, baseline.dump(report.baseline or ()))
     _note(report)
     return report
+
+
+def find(logdirs: list[str]) -> tuple[list[FoundRun], tuple[str, ...]]:
+    """Returns the runs of all logdirs, and a line on each logdir that yields none."""
+    found, problems = list[FoundRun](), list[str]()
+    for logdir in logdirs:
+        try:
+            some = find_runs(logdir) if place.may_exist(logdir) else []
+            problems += [] if some else [unusable.why(logdir)]
+        except UsageError as error:
+            some, problems = [], [*problems, str(error)]
+        found += some
+    return found, tuple(problems)
 
 
 def _note(report: Report) -> None:

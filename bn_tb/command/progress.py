@@ -43,6 +43,7 @@ def told(
             due = now() + REDRAW
             bar = bar or stack.enter_context(_bar(done))
             runs = f"{done.runs_read:,} of {done.runs_found:,} runs"
+            runs += f", {done.workers:,} workers" if done.workers else ""
             bar.update(bar.task_ids[0], completed=done.bytes_read, runs=runs, refresh=True)
 
         yield tell

@@ -4,6 +4,8 @@ import difflib
 import os
 from collections.abc import Iterator
 
+from bn_tb.files import place
+
 _CHECKPOINTS = (".index", ".meta", ".ckpt", ".pt", ".pth", ".keras", ".h5", ".safetensors", ".pb")
 _LOOK_AT = 1000
 """Files looked at before giving a general answer; a person waits for it."""
@@ -11,8 +13,8 @@ _LOOK_AT = 1000
 
 def why(logdir: str) -> str:
     """Returns the line for a LOGDIR that is missing or holds no event files."""
-    if "://" in logdir:
-        return f"{logdir}: not a local path; copy its event files (*.tfevents.*) here first"
+    if place.is_url(logdir):
+        return f"{logdir}: nothing there, or no event files (events.out.tfevents.*) below it"
     if not os.path.exists(logdir):
         return f"{logdir}: no such file or folder{_nearest(logdir)}"
     for number, name in enumerate(_files(logdir)):

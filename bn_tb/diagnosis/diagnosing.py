@@ -130,6 +130,7 @@ def _diagnosis(subject: Subject, options: Options, rules: Iterable[Rule]) -> Run
         layers=layers,
         findings=tuple(finding for finding in findings if options.reports(finding.code)),
         remark=remark_of(subject, verdict, findings, options.limits_of(GAP)),
+        wiring_judged=subject.graph is not None and bool(subject.graph.layers),
     )
 
 

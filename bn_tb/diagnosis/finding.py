@@ -80,6 +80,7 @@ class RunDiagnosis:
       findings: Errors first, then by code.
       remark: What is left to say where no finding says it, or an empty string.
       problem: Why bn_tb could not judge the run although it was read, or an empty string.
+      wiring_judged: Whether a graph of it shows batch-norm layers.
     """
 
     subject: Subject
@@ -88,3 +89,4 @@ class RunDiagnosis:
     findings: tuple[Finding, ...] = ()
     remark: str = ""
     problem: str = ""
+    wiring_judged: bool = False

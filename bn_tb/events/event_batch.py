@@ -50,6 +50,7 @@ class Batch:
       scalars: Which values are scalars, and these, int64 and float64 `[N]`; in groups.
       histograms: Decoded histograms, by which values they are (`Rows.index`); in groups.
       graphs: By event.
+      hyperparameters: Metadata of summary values that hold some, by event.
       bad: Reason by event; nothing else of such an event counts.
       lost: Reason by event of a value that could not be decoded; the rest of the event counts.
     """
@@ -63,6 +64,7 @@ class Batch:
     scalars: list[tuple[IntArray, FloatArray]] = dataclasses.field(default_factory=list)
     histograms: list[histogram.Rows] = dataclasses.field(default_factory=list)
     graphs: list[tuple[int, GraphSource]] = dataclasses.field(default_factory=list)
+    hyperparameters: list[tuple[int, bytes]] = dataclasses.field(default_factory=list)
     bad: dict[int, str] = dataclasses.field(default_factory=dict)
     lost: dict[int, str] = dataclasses.field(default_factory=dict)
 
@@ -90,6 +92,11 @@ class Batch:
             ],
             graphs=[
                 (event - first, source) for event, source in self.graphs if first <= event < last
+            ],
+            hyperparameters=[
+                (event - first, about)
+                for event, about in self.hyperparameters
+                if first <= event < last
             ],
         )
 
@@ -154,6 +161,7 @@ class _Values:
         batch.events, batch.tags = self._event, self._tag
 
     def decode(self) -> None:
+        self._find_hyperparameters()
         simple = self._found.last(_SIMPLE)[0]
         histo, histo_size = self._found.last(_HISTO)
         at, size = self._found.last(_TENSOR)
@@ -175,6 +183,12 @@ class _Values:
             if route >= GRAPH:
                 data = self._buffer.data[at[one] : at[one] + size[one]]
                 self._add_graph(one, GRAPH_KINDS[route - GRAPH], data)
+
+    def _find_hyperparameters(self) -> None:
+        at, size = self._found.last(_METADATA)
+        for one in np.flatnonzero((self._tag == self._table.hyperparameters) & (at >= 0)).tolist():
+            about = self._buffer.data[at[one] : at[one] + size[one]]
+            self._batch.hyperparameters.append((int(self._event[one]), about))
 
     def _routes(self, simple: BoolArray, histo: BoolArray) -> IntArray:
         """Returns what the tensors of each value's tag are, by the first value that says it."""

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bn_tb.events import hyperparameters
 from bn_tb.events.event_batch import Batch, decode
 from bn_tb.events.event_file import EventFile, ReplacedError
 from bn_tb.events.fields import BoolArray
 from bn_tb.events.points import Columns, PointLog
 from bn_tb.events.tag_table import TagTable
 from bn_tb.events.tf_record import Problem, Window
+from bn_tb.files.found import FoundFile
 from bn_tb.runs import tags
+from bn_tb.runs.hyperparameters import Value
 from bn_tb.runs.run import FileReport, GraphSource, Run, Session
 from bn_tb.runs.series import HistogramSeries, IntArray, ScalarSeries
 
@@ -45,31 +48,32 @@ class RunReader:
         self._histograms = PointLog(self._max_points)
         self._inexact: set[int] = set()
         self._graphs: list[GraphSource] = []
+        self._hyperparameters: dict[str, Value] = {}
         self._graph_digests: set[bytes] = set()
         self._graph_bytes = 0
         self._sessions: list[Session] = []
         self._step_range: tuple[int, int] | None = None
 
     def read(
-        self, paths: Sequence[str], progress: Callable[[int], None] | None = None
+        self, found: Sequence[FoundFile], progress: Callable[[int], None] | None = None
     ) -> tuple[FileReport, ...]:
         """Reads what is new in these files.
 
         Args:
-          paths: All event files of the run, in order. If one vanished or was replaced, the whole
+          found: All event files of the run, in order. If one vanished or was replaced, the whole
             run is read afresh.
           progress: Called with the number of bytes read, some times a second.
 
         Returns:
           What became of each file; equal to that of the last call if nothing is new.
         """
-        if not set(paths) >= set(self._files):
+        if not {file.path for file in found} >= set(self._files):
             self._forget()
         try:
-            return self._read(paths, progress)
+            return self._read(found, progress)
         except ReplacedError:
             self._forget()
-            return self._read(paths, progress)
+            return self._read(found, progress)
 
     def limit(self, max_points: int) -> None:
         """Sets how many points to hold from now on."""
@@ -78,21 +82,23 @@ class RunReader:
     def refuse(self, path: str, reason: str) -> tuple[FileReport, ...]:
         """Notes that the folder of the run cannot be listed."""
         self._forget()
-        self._files[path] = EventFile(path, _stop=Problem("not_event_file", None, reason))
+        self._files[path] = EventFile(
+            FoundFile(path), _stop=Problem("not_event_file", None, reason)
+        )
         return (self._files[path].report(),)
 
     def _read(
-        self, paths: Sequence[str], progress: Callable[[int], None] | None
+        self, found: Sequence[FoundFile], progress: Callable[[int], None] | None
     ) -> tuple[FileReport, ...]:
-        for path in paths:
-            file = self._files.setdefault(path, EventFile(path))
-            before = file.offset
+        for each in found:
+            file = self._files.setdefault(each.path, EventFile(each))
+            file.found, before = each, file.offset
             for window in file.windows():
                 self._take(file, window)
                 if progress is not None:
                     progress(file.offset - before)
                 before = file.offset
-        return tuple(self._files[path].report() for path in paths)
+        return tuple(self._files[each.path].report() for each in found)
 
     def take_whole(self, file: EventFile, batch: Batch, table: TagTable, run: int) -> None:
         """Takes the first file of the run, decoded as one run of another table of tags."""
@@ -112,6 +118,9 @@ class RunReader:
         for event, source in sorted(batch.graphs, key=lambda graph: graph[0]):
             if good[event]:
                 self._add_graph(source)
+        for event, about in batch.hyperparameters:
+            if good[event] and len(self._hyperparameters) < hyperparameters.MOST:
+                self._hyperparameters.update(hyperparameters.decode(about))
         self._add_scalars(batch, good)
         self._add_histograms(batch, good)
         steps = batch.steps[batch.valued & good]
@@ -197,6 +206,7 @@ class RunReader:
             first_step=first,
             last_step=last,
             all_tags=tuple(names),
+            hyperparameters=dict(self._hyperparameters),
         )
 
 

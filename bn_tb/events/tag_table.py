@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bn_tb.events import wire
+from bn_tb.events import hyperparameters, wire
 from bn_tb.events.fields import BoolArray, Buffer, UIntArray
 from bn_tb.runs import tags
 from bn_tb.runs.series import IntArray
@@ -63,6 +63,8 @@ class TagTable:
 
     def __init__(self, patterns: tags.TagPatterns, runs: int = 1) -> None:
         self.tags: list[Tag] = []
+        self.hyperparameters = -1
+        """Number of the tag of hyperparameters, once it was met."""
         self._understood = _Understood.of(patterns)
         self._hashed: list[int] = []
         self._hashes = np.zeros(0, np.uint64)  # sorted
@@ -86,18 +88,24 @@ class TagTable:
         if len(fresh):
             first = fresh[np.sort(np.unique(hashes[fresh], return_index=True)[1])]
             for start, end in zip(at[first].tolist(), (at + size)[first].tolist(), strict=True):
-                self.tags.append(self._understood.tag(buffer.data[start:end]))
+                self._append(self._understood.tag(buffer.data[start:end]))
             self._hashed += hashes[first].tolist()
             self._index()
             place = np.searchsorted(self._hashes, hashes)
         ids: IntArray = self._ids[place]
         return ids
 
+    def _append(self, tag: Tag) -> None:
+        if tag.name == hyperparameters.TAG:
+            self.hyperparameters = len(self.tags)
+        self.tags.append(tag)
+
     def adopt(self, other: "TagTable", run: int, ids: IntArray) -> IntArray:
         """Returns this table's numbers for those of one run of another; this one must be empty."""
         known, first = np.unique(ids, return_index=True)
         met = known[np.argsort(first)].tolist()
-        self.tags = [other.tags[one] for one in met]
+        for one in met:
+            self._append(other.tags[one])
         self._hashed = [other._hashed[one] for one in met]
         self._index()
         self._routes = other._routes[run : run + 1, met]

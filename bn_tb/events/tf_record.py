@@ -7,7 +7,6 @@ masked CRC-32C (4): https://github.com/tensorflow/tensorflow/blob/v2.15.0/tensor
 import dataclasses
 import functools
 import struct
-from typing import BinaryIO
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from bn_tb.events import combined_crc
 from bn_tb.events.fields import PADDING, BoolArray, Buffer
 from bn_tb.events.framing import frame
 from bn_tb.events.masked_crc import checksums, masked_crc, unmasked
+from bn_tb.files.found import RangeFile
 from bn_tb.runs.series import IntArray
 
 HEADER_BYTES = 12  # length and its checksum
@@ -70,20 +70,20 @@ class Window:
     stop: Problem | None = None
 
 
-def read_window(file: BinaryIO, offset: int, size: int) -> Window:
+def read_window(file: RangeFile, offset: int, size: int) -> Window:
     """Reads the next records of a file.
 
     Args:
-      file: Open for reading bytes, unbuffered.
+      file: Where the bytes are.
       offset: Where a record starts.
       size: Size of the file; nothing beyond it is asked for.
     """
-    data = _read(file, offset, min(WINDOW_BYTES, size - offset))
+    data = file.read(offset, min(WINDOW_BYTES, size - offset))
     starts = frame(data)
     if not len(starts) and len(data) >= HEADER_BYTES:
         length = _LENGTH.unpack_from(data)[0] + HEADER_BYTES + FOOTER_BYTES
         if length <= size - offset and _length_error(data, 0, offset) is None:
-            data = _read(file, offset, length)  # one record beyond the window
+            data = file.read(offset, length)  # one record beyond the window
             starts = frame(data)
     return _checked(data, starts, offset, size)
 
@@ -91,11 +91,6 @@ def read_window(file: BinaryIO, offset: int, size: int) -> Window:
 def window_of(data: bytes) -> Window:
     """Returns the records in the content of a file."""
     return _checked(data, frame(data), 0, len(data))
-
-
-def _read(file: BinaryIO, offset: int, count: int) -> bytes:
-    file.seek(offset)
-    return file.read(count)
 
 
 def _checked(data: bytes, at: IntArray, offset: int, size: int) -> Window:

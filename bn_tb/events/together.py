@@ -10,6 +10,8 @@ from bn_tb.events.event_file import EventFile
 from bn_tb.events.run_reader import RunReader
 from bn_tb.events.tag_table import TagTable
 from bn_tb.events.tf_record import HEADER_BYTES, window_of
+from bn_tb.files import place
+from bn_tb.files.found import FoundFile
 from bn_tb.runs import tags
 
 SMALL_BYTES = 1 << 20  # a file of more is worth its own numpy calls
@@ -19,7 +21,7 @@ _MAX_GROUPS = 64  # of decoded values; histograms in odd encodings make one each
 
 
 def read_together(
-    readers: Sequence[RunReader], paths: Sequence[str], patterns: tags.TagPatterns
+    readers: Sequence[RunReader], found: Sequence[FoundFile], patterns: tags.TagPatterns
 ) -> bool:
     """Reads runs that have one small file each as if these were one file.
 
@@ -28,13 +30,13 @@ def read_together(
 
     Args:
       readers: Of the runs, with nothing read yet.
-      paths: Their event files.
+      found: Their event files.
       patterns: Those of the readers.
 
     Returns:
       Whether the runs were read; if not, nothing has changed.
     """
-    files = [EventFile(path) for path in paths]
+    files = list(map(EventFile, found))
     table = TagTable(patterns, len(files))
     try:
         parts = list(_decoded(files, table))
@@ -49,7 +51,10 @@ def read_together(
 
 def _decoded(files: Sequence[EventFile], table: TagTable) -> Iterator[Batch]:
     """Yields the events of each file, or nothing if one of the files is not in order."""
-    contents = [file.read_whole() for file in files]
+    found = [place.look(file.found) for file in files]
+    contents = place.read_each(found)
+    for file, own, content in zip(files, found, contents, strict=True):
+        file.take_whole(own, content)
     window = window_of(b"".join(contents))
     ends = np.cumsum([len(content) for content in contents])
     bounds = np.searchsorted(window.starts, ends + HEADER_BYTES)

@@ -11,7 +11,8 @@ from tensorboard.plugins import base_plugin
 from bn_tb import settings
 from bn_tb.diagnosis import RunDiagnosis, diagnose
 from bn_tb.errors import BnTbError
-from bn_tb.plugin.logs import LocalFiles, Source, folders
+from bn_tb.files import remote
+from bn_tb.plugin.logs import LogFiles, Source, folders
 from bn_tb.plugin.peek import Peek
 from bn_tb.plugin.sampled import DataLayer
 from bn_tb.plugin.scanner import Scanner
@@ -55,9 +56,11 @@ class Answers:
         }
 
     def _source(self) -> Source:
-        if any(folder.remote for folder in self._folders):
-            return DataLayer(self._data, self._logdir, self._settings.patterns())
-        return LocalFiles(self._folders, self._settings.patterns())
+        """Returns our own reader, or TensorBoard's data layer where that cannot go."""
+        for folder in self._folders:
+            if folder.remote and (obstacle := remote.obstacle(folder.path)):
+                return DataLayer(self._data, self._logdir, self._settings.patterns(), obstacle)
+        return LogFiles(self._folders, self._settings.patterns())
 
     def _report(self, runs: Iterable[RunDiagnosis]) -> Report:
         return dataclasses.replace(self._gate, runs=tuple(runs))

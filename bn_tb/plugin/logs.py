@@ -2,14 +2,15 @@
 
 import dataclasses
 import os
-import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
+from bn_tb.files import place
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import Run
 from bn_tb.runs.tags import TagPatterns
+from bn_tb.sources.hyperparameters import with_hyperparameters
 from bn_tb.sources.logdir import FoundRun, find_runs
 
 Experiment = tuple[str, str]
@@ -47,11 +48,8 @@ class Folder:
 
     @property
     def remote(self) -> bool:
-        """Whether only TensorBoard's own data layer can read it."""
-        return bool(_URL.match(self.path))
-
-
-_URL = re.compile(r"[a-zA-Z][0-9a-zA-Z.+-]*://")
+        """Whether it is a URL."""
+        return place.is_url(self.path)
 
 
 def folders(logdir: str, logdir_spec: str) -> tuple[Folder, ...]:
@@ -60,19 +58,19 @@ def folders(logdir: str, logdir_spec: str) -> tuple[Folder, ...]:
     https://github.com/tensorflow/tensorboard/blob/2.21.0/tensorboard/backend/event_processing/data_ingester.py#L160
     """
     if not logdir_spec:
-        return (Folder(logdir if _URL.match(logdir) else os.path.expanduser(logdir)),)
+        return (Folder(logdir if place.is_url(logdir) else os.path.expanduser(logdir)),)
     return tuple(_folder_of_spec(part) for part in logdir_spec.split(",") if part)
 
 
 def _folder_of_spec(part: str) -> Folder:
     name, colon, path = part.partition(":")
-    if not colon or part.startswith("/") or _URL.match(part) or os.path.splitdrive(part)[0]:
+    if not colon or part.startswith("/") or place.is_url(part) or os.path.splitdrive(part)[0]:
         name, path = "", part
-    return Folder(path if _URL.match(path) else os.path.realpath(os.path.expanduser(path)), name)
+    return Folder(path if place.is_url(path) else os.path.realpath(os.path.expanduser(path)), name)
 
 
-class LocalFiles:
-    """Event files on this machine, read in full and read on as they grow."""
+class LogFiles:
+    """Event files, read in full and read on as they grow."""
 
     notice = ""
 
@@ -86,7 +84,7 @@ class LocalFiles:
         """Returns the runs of each experiment; see `Source`."""
         found: dict[Experiment, list[FoundRun]] = {}
         for folder in self._folders:
-            for run in find_runs(folder.path) if os.path.exists(folder.path) else ():
+            for run in find_runs(folder.path) if place.may_exist(folder.path) else ():
                 # As TensorBoard names it: the run at the root of a prefix is `prefix/.`.
                 name = f"{folder.prefix}/{run.name}" if folder.prefix else run.name
                 named = dataclasses.replace(run, name=name)
@@ -102,8 +100,8 @@ class LocalFiles:
         if key not in self._readers:
             self._readers[key] = RunReader(run.name, run.logdir, self._patterns, max_points)
         reader = self._readers[key]
-        reader.read(run.paths)
-        return reader.run()
+        reader.read(run.files)
+        return with_hyperparameters(reader.run(), run.beside)
 
     def forget(self, runs: Sequence[FoundRun]) -> None:
         """Frees the memory of the readers of these runs."""

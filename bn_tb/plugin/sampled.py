@@ -26,18 +26,31 @@ GRAPHS = "graphs"
 RUN_GRAPH = "__run_graph__"
 
 
+_NOTICE = (
+    "This log directory is remote: verdicts rest on the points that TensorBoard sampled,"
+    " without the first steps. TensorBoard keeps all with --samples_per_plugin=histograms=0."
+)
+
+
 class DataLayer:
     """Runs as TensorBoard's data provider serves them."""
 
-    notice = (
-        "This log directory is remote: verdicts rest on the points that TensorBoard sampled,"
-        " without the first steps. TensorBoard keeps all with --samples_per_plugin=histograms=0."
-    )
-
     def __init__(
-        self, data: provider.DataProvider, logdir: str, patterns: TagPatterns = TagPatterns()
+        self,
+        data: provider.DataProvider,
+        logdir: str,
+        patterns: TagPatterns = TagPatterns(),
+        obstacle: str = "",
     ) -> None:
-        """Takes TensorBoard's data provider, the name of what it reads, and taught tag names."""
+        """Takes where runs come from, and what the page says of it.
+
+        Args:
+          data: TensorBoard's data provider.
+          logdir: The name of what it reads.
+          patterns: Names of statistics taught by the user.
+          obstacle: Why we cannot read the log directory ourselves.
+        """
+        self.notice = f"{_NOTICE} bn_tb reads every point itself once it can: {obstacle}"
         self._patterns = patterns
         self._data = data
         self._logdir = logdir

@@ -13,6 +13,7 @@ from bn_tb.diagnosis import Options, RunDiagnosis, diagnose
 from bn_tb.errors import BnTbError
 from bn_tb.plugin.logs import Experiment, Source
 from bn_tb.reports.page import payload
+from bn_tb.runs.hyperparameters import spread
 from bn_tb.sources.logdir import FoundRun
 
 _log = tb_logging.get_logger()
@@ -127,7 +128,8 @@ class Scanner:
         for key, found in (self._listed or {}).items():
             known = self._judged[key].rows if key in self._judged else {}
             rows += [known.get(run.name, {"run": run.name, "verdict": None}) for run in found]
-        return rows
+        settings = spread({row["run"]: row.get("hyperparameters", {}) for row in rows})
+        return [row | {"hyperparameters": settings[row["run"]]} for row in rows]
 
     def _fresh(self, key: Experiment) -> bool:
         known = self._judged.get(key)

@@ -21,6 +21,7 @@ RENDERERS = {
     "sarif": "bn_tb.reports.sarif",
     "junit": "bn_tb.reports.junit",
     "markdown": "bn_tb.reports.markdown",
+    "csv": "bn_tb.reports.csv_report",
 }
 """Module of each format's renderer."""
 

@@ -52,14 +52,16 @@ def _data(report: Report) -> dict[str, Any]:
     """All that the page asks for; the charts of the worst runs first, as far as they fit."""
     entries = json_report.document(report)["runs"]
     names = [wording.run_name(report, diagnosis) for diagnosis in report.runs]
+    settings = map(report.hyperparameters, report.runs)
     points = _points(report)
     return {
         "overview": {
             "logdir": ", ".join(dict.fromkeys(run.subject.run.logdir for run in report.runs)),
             "notices": list(report.problems),
             "runs": [
-                payload.overview(diagnosis) | {"run": name}
-                for name, diagnosis in zip(names, report.runs, strict=True)
+                payload.overview(diagnosis)
+                | {"run": name, "hyperparameters": json_report.plain(given)}
+                for name, diagnosis, given in zip(names, report.runs, settings, strict=True)
             ],
         },
         "runs": {

@@ -8,6 +8,7 @@ from typing import Any
 from bn_tb.diagnosis import Finding, LayerDiagnosis, RunDiagnosis
 from bn_tb.layers import BatchNormLayer
 from bn_tb.reports.report import Report, View
+from bn_tb.runs.hyperparameters import Value, Values
 from bn_tb.runs.run import FileReport
 from bn_tb.version import __version__
 
@@ -35,7 +36,11 @@ def _run(report: Report, diagnosis: RunDiagnosis) -> dict[str, Any]:
     run = diagnosis.subject.run
     pairs = zip(diagnosis.layers, diagnosis.subject.layers, strict=True)
     remark = {"remark": valid(diagnosis.remark)} if diagnosis.remark else {}
-    return remark | {
+    settings = report.hyperparameters(diagnosis)
+    given = {"hyperparameters": plain(settings)} if settings else {}
+    return {
+        **given,
+        **remark,
         "run": valid(run.name),
         "logdir": valid(run.logdir),
         "verdict": diagnosis.verdict,
@@ -103,6 +108,14 @@ def finding_document(report: Report, run: RunDiagnosis, finding: Finding) -> dic
 def valid(text: str) -> str:
     """Returns text without lone surrogates, which JSON parsers refuse."""
     return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def plain(settings: Values) -> dict[str, Value]:
+    """Returns hyperparameters as JSON parsers take them."""
+    return {
+        valid(name): valid(value) if isinstance(value, str) else value
+        for name, value in settings.items()
+    }
 
 
 def _finite(number: float | None) -> float | None:

@@ -10,6 +10,7 @@ from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.gates.baseline import KnownFinding, known
 from bn_tb.gates.suppressions import Suppression, accepting
 from bn_tb.rules.verdict import Severity
+from bn_tb.runs.hyperparameters import Values, spread
 
 UNJUDGED = ("insufficient", "unknown", "no-batch-norm", "unreadable")
 """Verdicts that are no judgement; `not-logged` is one where a graph was judged."""
@@ -33,12 +34,16 @@ class View:
       colour: Whether to write ANSI colours.
       unicode: Whether the reader can show more than ASCII.
       verbose: Every run, layer and suppressed finding in full.
+      columns: Hyperparameters to show beside each run.
+      group_by: A hyperparameter to count verdicts by, or an empty string.
     """
 
     width: int = 80
     colour: bool = False
     unicode: bool = True
     verbose: bool = False
+    columns: tuple[str, ...] = ()
+    group_by: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,6 +133,18 @@ class Report:
             if not self.suppressed(run, finding)
         )
 
+    def hyperparameters(self, run: RunDiagnosis) -> Values:
+        """Returns the hyperparameters of a run, also those it has from the runs around it."""
+        return self._hyperparameters[run.subject.run.logdir][run.subject.run.name]
+
+    @functools.cached_property
+    def _hyperparameters(self) -> Mapping[str, Mapping[str, Values]]:
+        own: dict[str, dict[str, Values]] = {}
+        for diagnosis in self.runs:
+            run = diagnosis.subject.run
+            own.setdefault(run.logdir, {})[run.name] = run.hyperparameters
+        return {logdir: spread(runs) for logdir, runs in own.items()}
+
     @functools.cached_property
     def places(self) -> Mapping[str, str]:
         """The logdirs of all runs, each with its path below the folder that holds them all."""
@@ -145,5 +162,5 @@ class Report:
 
 def _judged(run: RunDiagnosis) -> bool:
     if run.verdict == "not-logged":
-        return run.subject.graph is not None and bool(run.subject.graph.layers)
+        return run.wiring_judged
     return run.verdict not in UNJUDGED

@@ -11,7 +11,9 @@ from rich.text import Text
 
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.reports import wording
+from bn_tb.reports.hyperparameters import cells
 from bn_tb.reports.layer_table import layer_table
+from bn_tb.reports.many_runs import group_table, shared_findings
 from bn_tb.reports.prose import Prose
 from bn_tb.reports.report import Report, View
 from bn_tb.reports.safe_text import one_line, prose_and_code
@@ -77,6 +79,10 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     if len(runs) > 1:
         yield Text(f"{wording.count(len(runs), 'run')}: {wording.verdict_counts(runs)}", "bold")
         yield Text()
+        if view.group_by:
+            yield group_table(report, view.group_by)
+            yield Text()
+        yield from shared_findings(report)
         yield _run_table(report, runs, view)
     shown = runs if view.verbose or len(runs) == 1 else wording.telling(runs, DETAILED_RUNS)
     told = _Told({}, set())
@@ -92,6 +98,8 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     table = Table.grid(padding=(0, 2), expand=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold", max_width=max(view.width // 2 - 8, 16))
+    for _ in view.columns:
+        table.add_column(overflow="fold")
     table.add_column(overflow="fold")
     dull = [run for run in runs if run.verdict in UNINTERESTING]
     if len(dull) <= NAMED_RUNS or view.verbose:
@@ -99,17 +107,20 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     rest = [run for run in runs if run.verdict not in UNINTERESTING or not dull]
     most = len(rest) if view.verbose else RUN_ROWS
     shown, left = wording.representatives(rest, most, ROWS_PER_VERDICT)
+    if view.columns:
+        table.add_row("", "", *(Text(one_line(name), "dim") for name in view.columns))
     for run in shown:
         table.add_row(
             Text(run.verdict, VERDICT_STYLE.get(run.verdict, "")),
             Prose(wording.run_name(report, run)),
+            *map(Prose, cells(report.hyperparameters(run), view.columns)),
             Prose(wording.reason(run)),
         )
     if dull:
         names = [wording.run_name(report, run) for run in dull]
         verdicts = " or ".join(dict.fromkeys(run.verdict for run in dull))
         listed = Prose(wording.listed(names, NAMED_RUNS))
-        table.add_row(verdicts, f"{len(dull):,} runs", listed)
+        table.add_row(verdicts, f"{len(dull):,} runs", *("" for _ in view.columns), listed)
     if not left:
         return Group(table)
     return Group(table, Text(f"and {wording.verdict_counts(left)}: see them with --verbose", "dim"))

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+from bn_tb.runs.hyperparameters import Values
 from bn_tb.runs.series import HistogramSeries, ScalarSeries
 
 FILE_STATUS = ("ok", "truncated", "corrupt", "not_event_file")
@@ -76,6 +77,7 @@ class Run:
       first_step: Smallest step of any scalar or histogram, or None.
       last_step: Largest step of any scalar or histogram, or None.
       all_tags: Every tag met, also those that were skipped, at most `events` names.
+      hyperparameters: Those of the run itself (see `hyperparameters.spread`), by name.
     """
 
     name: str
@@ -88,3 +90,4 @@ class Run:
     first_step: int | None = None
     last_step: int | None = None
     all_tags: tuple[str, ...] = ()
+    hyperparameters: Values = dataclasses.field(default_factory=dict)

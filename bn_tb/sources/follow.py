@@ -1,10 +1,11 @@
 """A logdir that is still being written: what changed since the last look."""
 
-import os
-
+from bn_tb.errors import UsageError
 from bn_tb.events.run_reader import RunReader
+from bn_tb.files import place
 from bn_tb.runs import tags
 from bn_tb.runs.run import FileReport, Run
+from bn_tb.sources.hyperparameters import with_hyperparameters
 from bn_tb.sources.logdir import (
     Paths,
     as_list,
@@ -41,9 +42,18 @@ class Follower:
     def poll(self) -> tuple[Run, ...]:
         """Reads what was appended and returns the runs that changed since the last poll.
 
-        A run that vanished is no change; it leaves `runs`.
+        A run that vanished is no change; it leaves `runs`. While a remote place cannot be listed,
+        nothing changes.
+
+        Raises:
+          UsageError: A remote place cannot be listed at the first look.
         """
-        found = find_runs([path for path in self._paths if os.path.exists(path)])
+        try:
+            found = find_runs([path for path in self._paths if place.may_exist(path)])
+        except UsageError:
+            if not self._runs:
+                raise
+            return ()
         before, changed = self._runs, []
         self._runs = {}
         for each, limit in zip(found, point_limits(found), strict=True):
@@ -57,7 +67,8 @@ class Follower:
             if key in before and reports == self._reports[key]:
                 self._runs[key] = before[key]
             else:
-                self._runs[key], self._reports[key] = reader.run(), reports
+                run = with_hyperparameters(reader.run(), each.beside)
+                self._runs[key], self._reports[key] = run, reports
                 changed.append(self._runs[key])
         self._readers = {key: self._readers[key] for key in self._runs if key in self._readers}
         return tuple(changed)

@@ -9,12 +9,16 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bn_tb.errors import UsageError, fault_in_words
+from bn_tb.errors import fault_in_words
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.events.together import GROUP_BYTES, SMALL_BYTES, read_together
+from bn_tb.files import place
+from bn_tb.files.found import Folder, FoundFile
 from bn_tb.runs import tags
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import FileReport, Run
+from bn_tb.sources import hyperparameters
+from bn_tb.sources.hyperparameters import with_hyperparameters
 
 _WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
 
@@ -33,12 +37,14 @@ class Progress:
       bytes_found: Bytes of all event files.
       runs_read: Runs finished.
       runs_found: Runs to read.
+      workers: Workers of a cluster; 0 without one.
     """
 
     bytes_read: int
     bytes_found: int
     runs_read: int
     runs_found: int
+    workers: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,16 +54,18 @@ class FoundRun:
     Attributes:
       name: Folder relative to the logdir, with `/`; `.` for the logdir itself.
       logdir: As given by the caller.
-      paths: Event files in order of their names, which begin with their time.
+      files: Event files in order of their names, which begin with their time.
+      beside: A hparams.yaml in the same folder, if there is one.
       size: Bytes of all files.
       problem: Why the folder could not be listed, or an empty string.
     """
 
     name: str
     logdir: str
-    paths: tuple[str, ...]
+    files: tuple[FoundFile, ...]
     size: int = 0
     problem: str = ""
+    beside: tuple[FoundFile, ...] = ()
 
 
 _Task = tuple[FoundRun, int]  # a run and how many points it may hold
@@ -85,9 +93,19 @@ def read_logdir(
       One Run per folder that holds event files; experiments in alphabetical order.
 
     Raises:
-      UsageError: A path does not exist.
+      UsageError: A path does not exist, or a remote one cannot be listed.
     """
-    found = find_runs(paths)
+    yield from read_found(find_runs(paths), patterns, progress=progress, jobs=jobs)
+
+
+def read_found(
+    found: Sequence[FoundRun],
+    patterns: tags.TagPatterns = tags.TagPatterns(),
+    *,
+    progress: Callable[[Progress], None] | None = None,
+    jobs: int = 1,
+) -> Iterator[Run]:
+    """Reads runs that `find_runs` returned, as `read_logdir` does."""
     limits = point_limits(found)
     done = Progress(0, sum(run.size for run in found), 0, len(found))
 
@@ -98,20 +116,21 @@ def read_logdir(
             progress(done)
 
     groups = _grouped(zip(found, limits, strict=True))
-    if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and _can_fork():
+    if jobs > 1 and len(found) > 1 and done.bytes_found > _WORTH_PROCESSES and can_fork():
         from bn_tb.sources.processes import in_order  # its imports cost small logdirs too much
 
         work = functools.partial(_read_group, patterns=patterns)
         costs = [sum(each.size for each, _ in group) for group in groups]
-        for reader in itertools.chain.from_iterable(in_order(work, groups, costs, jobs)):
-            run = reader.run()
+        readers = itertools.chain.from_iterable(in_order(work, groups, costs, jobs))
+        for reader, each in zip(readers, found, strict=True):
+            run = with_hyperparameters(reader.run(), each.beside)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(sum(file.bytes for file in run.files))
             yield run
         return
     for group in groups:
-        for reader in _read_group(group, patterns, report):
-            yield reader.run()
+        for reader, (each, _) in zip(_read_group(group, patterns, report), group, strict=True):
+            yield with_hyperparameters(reader.run(), each.beside)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(0)
 
@@ -122,7 +141,8 @@ def read_run(
     max_points: int = MAX_POINTS,
 ) -> Run:
     """Reads one run; its series are thinned to `max_points` in all, about."""
-    return _read_group([(found, max_points)], patterns)[0].run()
+    (reader,) = _read_group([(found, max_points)], patterns)
+    return with_hyperparameters(reader.run(), found.beside)
 
 
 def _grouped(tasks: Iterable[_Task]) -> list[list[_Task]]:
@@ -130,7 +150,7 @@ def _grouped(tasks: Iterable[_Task]) -> list[list[_Task]]:
     groups, room = list[list[_Task]](), 0
     for task in tasks:
         found = task[0]
-        small = len(found.paths) == 1 and not found.problem and 0 < found.size <= SMALL_BYTES
+        small = len(found.files) == 1 and not found.problem and 0 < found.size <= SMALL_BYTES
         if small and found.size <= room:
             groups[-1].append(task)
             room -= found.size
@@ -146,8 +166,8 @@ def _read_group(
     progress: Callable[[int], None] | None = None,
 ) -> list[RunReader]:
     readers = [RunReader(run.name, run.logdir, patterns, points) for run, points in group]
-    paths = [run.paths[0] for run, _ in group]
-    if len(group) > 1 and _read_together(readers, paths, patterns):
+    files = [run.files[0] for run, _ in group]
+    if len(group) > 1 and _read_together(readers, files, patterns):
         if progress is not None:
             progress(sum(run.size for run, _ in group))
     else:
@@ -157,11 +177,11 @@ def _read_group(
 
 
 def _read_together(
-    readers: Sequence[RunReader], paths: Sequence[str], patterns: tags.TagPatterns
+    readers: Sequence[RunReader], files: Sequence[FoundFile], patterns: tags.TagPatterns
 ) -> bool:
     """Returns whether small runs could be read together; if not, each is read alone."""
     try:
-        return read_together(readers, paths, patterns)
+        return read_together(readers, files, patterns)
     except Exception:  # of the run that is at fault, its own reading tells
         return False
 
@@ -171,7 +191,7 @@ def _read_alone(reader: RunReader, found: FoundRun, progress: Callable[[int], No
     try:
         read_on(reader, found, progress)
     except Exception as error:
-        reader.refuse(found.paths[0], fault_in_words(error))
+        reader.refuse(found.files[0].path, fault_in_words(error))
 
 
 def read_on(
@@ -179,8 +199,8 @@ def read_on(
 ) -> tuple[FileReport, ...]:
     """Reads what is new in a run and returns what became of its files."""
     if found.problem:
-        return reader.refuse(found.paths[0], found.problem)
-    return reader.read(found.paths, progress)
+        return reader.refuse(found.files[0].path, found.problem)
+    return reader.read(found.files, progress)
 
 
 def experiment_key(run: FoundRun) -> tuple[str, str]:
@@ -216,15 +236,30 @@ def find_runs(paths: Paths) -> list[FoundRun]:
     """Returns the runs of one or several logdirs in the order in which they are read.
 
     Raises:
-      UsageError: A path does not exist.
+      UsageError: A path does not exist, or a remote one cannot be listed.
     """
     runs = list[FoundRun]()
-    for path in as_list(paths):
-        if not os.path.exists(path):
-            raise UsageError(f"{path}: no such file or folder")
-        some = list(_runs_below(path)) if os.path.isdir(path) else [_single(path)]
+    for logdir in as_list(paths):
+        folders = place.folders(logdir, _of_interest)
+        some = [run for folder in folders if (run := _found(folder, logdir)).files]
         runs += sorted(some, key=lambda run: (experiment_key(run), run.name))
     return runs
+
+
+def _found(folder: Folder, logdir: str) -> FoundRun:
+    if folder.problem:
+        return FoundRun(folder.name, logdir, (FoundFile(folder.path),), 0, folder.problem)
+    beside = tuple(file for file in folder.files if _name(file) == hyperparameters.FILE)
+    files = tuple(file for file in folder.files if file not in beside)
+    return FoundRun(folder.name, logdir, files, sum(file.size for file in files), beside=beside)
+
+
+def _of_interest(name: str) -> bool:
+    return is_event_file(name) or name == hyperparameters.FILE
+
+
+def _name(file: FoundFile) -> str:
+    return file.path.replace(os.sep, "/").rpartition("/")[2]
 
 
 def is_event_file(name: str) -> bool:
@@ -235,77 +270,6 @@ def is_event_file(name: str) -> bool:
     return "tfevents" in name and not name.endswith(".profile-empty")
 
 
-def _can_fork() -> bool:
+def can_fork() -> bool:
     """Returns whether copies of this process can be made at once and safely."""
     return sys.platform == "linux" and threading.active_count() == 1
-
-
-def _single(path: str) -> FoundRun:
-    return FoundRun(".", path, (path,), os.path.getsize(path))
-
-
-@dataclasses.dataclass
-class _Folder:
-    """What a folder holds: paths of event files, folders and links to folders, and what is wrong.
-
-    `problems` has paths that nobody can look at, each with the reason: a folder that may not be
-    listed, a link to itself.
-    """
-
-    files: list[str] = dataclasses.field(default_factory=list)
-    folders: list[str] = dataclasses.field(default_factory=list)
-    links: list[str] = dataclasses.field(default_factory=list)
-    problems: list[tuple[str, str]] = dataclasses.field(default_factory=list)
-
-
-def _look_into(path: str) -> _Folder:
-    folder = _Folder()
-    try:
-        with os.scandir(path) as entries:
-            listed = sorted(entries, key=lambda entry: entry.name)
-    except OSError as error:
-        folder.problems.append((path, f"cannot list the folder: {error.strerror}"))
-        return folder
-    for entry in listed:
-        try:
-            is_folder = entry.is_dir()
-        except OSError as error:
-            folder.problems.append((entry.path, f"cannot be looked at: {error.strerror}"))
-            continue
-        if is_folder:
-            (folder.links if entry.is_symlink() else folder.folders).append(entry.path)
-        elif is_event_file(entry.name):
-            folder.files.append(entry.path)
-    return folder
-
-
-def _runs_below(logdir: str) -> Iterator[FoundRun]:
-    """Walks a folder; one that several symbolic links lead to counts once, under its own name."""
-    waiting, linked = [logdir], list[str]()
-    seen = set[str]()
-    while waiting or linked:
-        path = waiting.pop() if waiting else linked.pop(0)
-        real = os.path.realpath(path)
-        if real in seen:
-            continue
-        seen.add(real)
-        folder = _look_into(path)
-        waiting += folder.folders
-        linked += folder.links
-        for faulty, reason in folder.problems:
-            yield FoundRun(_name(faulty, logdir), logdir, (faulty,), 0, reason)
-        if folder.files:
-            size = sum(map(_size, folder.files))
-            yield FoundRun(_name(path, logdir), logdir, tuple(folder.files), size)
-
-
-def _name(path: str, logdir: str) -> str:
-    """Returns how TensorBoard calls the run in a folder."""
-    return os.path.relpath(path, logdir).replace(os.sep, "/")
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        return 0

@@ -1,5 +1,7 @@
 """Diagnoses made by hand, one for each verdict that a report must show well."""
 
+import dataclasses
+
 import numpy as np
 
 from bn_tb.diagnosis import Finding, LayerDiagnosis, RunDiagnosis
@@ -179,7 +181,8 @@ def not_logged(name="bare/train"):
         fix="Log them:\n    tf.summary.histogram('bn/moving_mean', layer.moving_mean)",
     )
     graph = GraphEvidence(trains=True, layers={"conv0/bn": wiring})
-    return run_of("not-logged", name, (), findings=(found,), graph=graph)
+    run = run_of("not-logged", name, (), findings=(found,), graph=graph)
+    return dataclasses.replace(run, wiring_judged=True)
 
 
 def no_batch_norm(name="plain/train"):

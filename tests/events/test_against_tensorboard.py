@@ -43,7 +43,7 @@ def tensorboard_series(folder: str):
 def assert_equal_to_tensorboard(logdir: pathlib.Path) -> int:
     """Compares every run and returns the number of points compared."""
     compared = 0
-    folders = {run.name: pathlib.Path(run.paths[0]).parent for run in find_runs(logdir)}
+    folders = {run.name: pathlib.Path(run.files[0].path).parent for run in find_runs(logdir)}
     for run in read_logdir(logdir, EVERYTHING):
         scalars, histograms, tables = tensorboard_series(str(folders[run.name]))
         assert set(run.scalars) == set(scalars)

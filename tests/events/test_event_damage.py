@@ -9,6 +9,7 @@ import pytest
 from bn_tb.errors import UsageError
 from bn_tb.events import event_file, run_reader
 from bn_tb.events.masked_crc import masked_crc
+from bn_tb.files import local
 from bn_tb.sources.logdir import read_logdir
 from tests.builders import event_bytes as eb
 
@@ -167,7 +168,7 @@ def test_a_vanished_and_a_forbidden_file_cost_only_themselves(tmp_path, monkeypa
             raise PermissionError(13, "Permission denied", path)
         return real(path, *args, **kwargs)
 
-    monkeypatch.setattr(event_file, "open", guarded, raising=False)
+    monkeypatch.setattr(local, "open", guarded, raising=False)
     (run,) = read_logdir(tmp_path)
     assert [report.status for report in run.files] == ["not_event_file", "not_event_file", "ok"]
     assert [report.detail for report in run.files[:2]] == [

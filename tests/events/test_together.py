@@ -74,9 +74,9 @@ def test_a_run_that_was_read_with_others_can_be_read_on(folder):
     found = find_runs(folder)
     (group,) = logdir._grouped([(run, 1000) for run in found])
     reader = logdir._read_group(group, logdir.tags.TagPatterns())[4]
-    with open(found[4].paths[0], "ab") as file:
+    with open(found[4].files[0].path, "ab") as file:
         file.write(summaries(2) + eb.summary(9, eb.histogram("bn4/moving_variance", [7.0])))
-    reader.read(found[4].paths)
+    reader.read(found[4].files)
     assert_same(reader.run(), read_run(find_runs(folder)[4]))
 
 

@@ -78,10 +78,8 @@ def test_runs_are_listed_before_they_are_read():
     source = Source("a", "b")
     source.go.clear()
     overview = Scanner(source).overview()
-    assert overview == {
-        "runs": [{"run": "a", "verdict": None}, {"run": "b", "verdict": None}],
-        "busy": True,
-    }
+    unread = {"verdict": None, "hyperparameters": {}}
+    assert overview == {"runs": [{"run": "a"} | unread, {"run": "b"} | unread], "busy": True}
     source.go.set()
 
 

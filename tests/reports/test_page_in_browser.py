@@ -1,6 +1,7 @@
 """The tab in TensorBoard and the HTML report, in Chromium."""
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
@@ -257,6 +258,21 @@ def test_nothing_from_a_log_becomes_markup(page, tmp_path):
         playwright.expect(page.locator("h2")).to_contain_text(HOSTILE)
         assert page.locator("img").count() == 0
         assert page.title() == title
+
+
+def test_runs_are_sorted_and_found_by_their_hyperparameters(page, tmp_path):
+    runs = [page_cases.bare("no-batch-norm", f"lr={lr}") for lr in ("0.5", "10", "2")]
+    for at, (run, lr) in enumerate(zip(runs, (0.5, 10, 2), strict=True)):
+        settings = dataclasses.replace(run.subject.run, hyperparameters={"lr": lr, "net": HOSTILE})
+        runs[at] = dataclasses.replace(run, subject=dataclasses.replace(run.subject, run=settings))
+    runs.append(page_cases.bare("no-batch-norm", "plain"))
+    with offline_report(page, tmp_path, runs):
+        names = page.locator(".runs .run-name")
+        page.get_by_label("Sort runs").select_option("lr")
+        playwright.expect(names).to_have_text(["lr=0.5", "lr=2", "lr=10", "plain"])
+        page.get_by_label("Filter runs by name").fill("lr=1 onerror")
+        playwright.expect(names).to_have_text(["lr=10"])
+        assert page.locator("img").count() == 0
 
 
 def test_500_runs_and_200_layers_are_listed_filtered_and_sorted(page, tmp_path):

@@ -12,7 +12,7 @@ from tests.builders import event_bytes as eb
 def many_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(logdir, "_WORTH_PROCESSES", 0)
     monkeypatch.setattr(processes, "_BATCH_COST", 1000)
-    monkeypatch.setattr(logdir, "_can_fork", lambda: True)
+    monkeypatch.setattr(logdir, "can_fork", lambda: True)
     for run in range(30):
         data = b"".join(
             eb.summary(step, eb.histogram("bn/moving_mean", [run, step])) for step in range(1 + run)

@@ -13,7 +13,7 @@ import numpy as np
 from bn_tb.diagnosis import LayerDiagnosis, RunDiagnosis
 from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer, trajectory
-from bn_tb.reports import wording
+from bn_tb.reports import json_report, wording
 from bn_tb.reports.page import chart_points, metric_charts, wiring
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules.subject import Subject
@@ -39,6 +39,7 @@ def overview(diagnosis: RunDiagnosis) -> Payload:
         "headline": wording.reason(diagnosis),
         "layers": len(diagnosis.layers),
         "last_step": run.last_step,
+        "hyperparameters": json_report.plain(run.hyperparameters),
     }
 
 
@@ -50,6 +51,7 @@ def unreadable(name: str, reason: str) -> Payload:
         "headline": reason,
         "layers": 0,
         "last_step": None,
+        "hyperparameters": {},
     }
 
 

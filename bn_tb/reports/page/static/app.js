@@ -31,10 +31,10 @@ export function mount(root, source, host) {
     click: (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
       event.preventDefault();
-      host.go({ ...state, text: filter.text, verdict: filter.verdict });
+      host.go({ ...state, ...filter });
     },
   }, ...children);
-  const filter = { text: host.state().text ?? '', verdict: host.state().verdict ?? '' };
+  const filter = Object.fromEntries(['text', 'verdict', 'sort'].map((name) => [name, host.state()[name] ?? '']));
   const list = runList({ runLink, filter, onFilter: () => host.go({ ...host.state(), ...filter }, true) });
   root.replaceChildren(html('a', { class: 'skip', href: '#main', click: (event) => { event.preventDefault(); main.focus(); } }, 'Skip the list of runs'),
     html('div', { class: 'layout' }, list.element, html('div', { class: 'content' }, notices, main)));

@@ -12,6 +12,10 @@ export function runList({ runLink, filter, onFilter }) {
     type: 'search', class: 'filter', placeholder: 'Filter runs', 'aria-label': 'Filter runs by name',
     value: filter.text, input: () => change({ text: search.value }),
   });
+  const order = html('select', {
+    class: 'filter', 'aria-label': 'Sort runs', hidden: true,
+    change: () => change({ sort: order.value }),
+  });
   const chips = html('div', { class: 'chips', role: 'group', 'aria-label': 'Filter runs by verdict' });
   const list = html('ul', { class: 'runs', 'aria-label': 'Runs, worst first' });
   const status = html('p', { class: 'muted list-status', role: 'status' });
@@ -29,12 +33,21 @@ export function runList({ runLink, filter, onFilter }) {
     setContent(chips, verdictChips(runs, filter, change));
     setText(status, statusLine(runs, shown));
   };
-  const change = (part) => { Object.assign(filter, part); onFilter(filter); draw(); };
+  const sort = () => {
+    const names = [...new Set(runs.flatMap((run) => Object.keys(run.hyperparameters ?? {})))].sort();
+    order.hidden = !names.length;
+    setContent(order, ['', ...names].map((name) => html('option', { value: name },
+      name ? `Sort by ${name}` : 'Sort by verdict')));
+    order.value = names.includes(filter.sort) ? filter.sort : '';
+    runs.sort((a, b) => bySetting(a, b, order.value) || byVerdict(a, b) || byName(a.run, b.run));
+  };
+  const change = (part) => { Object.assign(filter, part); onFilter(filter); sort(); draw(); };
   list.addEventListener('keydown', (event) => moveFocus(event, list));
   return {
-    element: html('nav', { class: 'sidebar', 'aria-label': 'Runs' }, search, chips, list, status),
+    element: html('nav', { class: 'sidebar', 'aria-label': 'Runs' }, search, order, chips, list, status),
     show(next, chosen) {
-      runs = [...next].sort((a, b) => byVerdict(a, b) || byName(a.run, b.run));
+      runs = [...next];
+      sort();
       selected = chosen;
       draw();
     },
@@ -42,8 +55,22 @@ export function runList({ runLink, filter, onFilter }) {
 }
 
 function matches(run, filter) {
-  return run.run.toLowerCase().includes(filter.text.trim().toLowerCase())
+  const text = `${run.run} ${settings(run)}`.toLowerCase();
+  return filter.text.toLowerCase().split(/\s+/).every((word) => text.includes(word))
     && (!filter.verdict || run.verdict === filter.verdict);
+}
+
+/** The hyperparameters of a run in one line, `lr=0.1 momentum=0.9`. */
+function settings(run) {
+  return Object.entries(run.hyperparameters ?? {}).map(([name, value]) => `${name}=${value}`).join(' ');
+}
+
+/** Orders by a hyperparameter, if one is named: numbers by size; runs that have none come last. */
+function bySetting(a, b, name) {
+  const [one, other] = [a, b].map((run) => run.hyperparameters?.[name]);
+  if (!name || one === other) return 0;
+  if (one === undefined || other === undefined) return one === undefined ? 1 : -1;
+  return one - other || String(one).localeCompare(String(other));
 }
 
 /** Puts items into a list in order, without losing focus or scroll position. */
@@ -74,6 +101,7 @@ function runRow(run, runLink) {
       verdict = now.verdict;
       const name = html('span', { class: 'run-name', title: run.run },
         runNameParts(run.run).map((part) => html('span', {}, part)));
+      if (settings(now)) link.title = settings(now);
       const state = html('span', { class: 'run-verdict' }, verdict ?? 'not read yet');
       if (verdict) link.setAttribute('data-verdict', verdict);
       link.replaceChildren(sign(verdict), name, state);
