@@ -143,7 +143,7 @@ def _evidence(
 
 
 def _left(weight: float, share: float) -> str:
-    if share > weight:
+    if weight <= TRUSTED < share:
         return (
             f"up to {percent(share)} of the variance that is stored is still its initial value, 1, "
             f"which has {percent(weight)} of the weight"

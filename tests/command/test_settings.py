@@ -128,7 +128,7 @@ def test_limits_change_what_a_rule_says(tmp_path):
     logs.lagging(tmp_path / "logs")
     told = ["logs", "--momentum=0.999"]
     assert analyze.main(told) == 1
-    (tmp_path / "bn_tb.toml").write_text("[limits.BN201]\nlagging = 0.9\nstale = 0.95\n")
+    (tmp_path / "bn_tb.toml").write_text("[limits.BN201]\nlagging = 0.97\nstale = 0.98\n")
     assert analyze.main(told) == 0
 
 

@@ -54,8 +54,7 @@ def test_fields_longer_than_two_bytes_can_tell_are_found():
 def test_tags_are_told_apart_by_length_and_last_byte(lengths):
     names = [b"x" * size + b"yz"[last : last + 1] for size, last in lengths]
     buffer, starts, ends = joined([b"", *names])
-    none = np.zeros_like(starts)
     table = TagTable(tags.TagPatterns())
-    ids = table.identify(buffer, starts, ends - starts, none, none)
+    ids = table.identify(buffer, starts, ends - starts)
     assert [table.tags[one].name.encode() for one in ids] == [b"", *names]
     assert len(table.tags) == len({b"", *names})
