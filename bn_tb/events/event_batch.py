@@ -7,7 +7,15 @@ import numpy as np
 
 from bn_tb.events import histogram, tensor, wire
 from bn_tb.events.fields import BoolArray, Buffer, Fields, find_fields, find_repeated
-from bn_tb.events.tag_table import GRAPH, GRAPH_KINDS, HISTOGRAM, SCALAR, TagTable, route_of_plugin
+from bn_tb.events.tag_table import (
+    GRAPH,
+    GRAPH_KINDS,
+    HISTOGRAM,
+    SCALAR,
+    UNKNOWN,
+    TagTable,
+    route_of_plugin,
+)
 from bn_tb.events.tf_record import HEADER_BYTES, Problem, Window
 from bn_tb.runs.run import GraphSource
 from bn_tb.runs.series import FloatArray, IntArray
@@ -168,19 +176,20 @@ class _Values:
         # Of a oneof that is set twice, the last counts.
         # https://protobuf.dev/programming-guides/encoding/#last-one-wins
         last = np.maximum(np.maximum(simple, histo), at)
-        which = np.flatnonzero((simple >= 0) & (simple == last))
+        is_simple, is_histo = (simple >= 0) & (simple == last), (histo >= 0) & (histo == last)
+        self._learn_routes(is_simple, is_histo)
+        which = np.flatnonzero(is_simple)
         self._add_scalars(which, self._buffer.floats(simple[which]))
-        which = np.flatnonzero((histo >= 0) & (histo == last))
-        self._add_histograms(which, histo, histo_size, histogram.from_protos)
+        self._add_histograms(np.flatnonzero(is_histo), histo, histo_size, histogram.from_protos)
         which = np.flatnonzero((at >= 0) & (at == last))
         if not len(which):
             return
-        routes = self._routes(simple == last, histo == last)[which]
+        routes = self._table.routes(self._runs[which], self._tag[which])
         self._add_histograms(which[routes == HISTOGRAM], at, size, histogram.from_tensors)
         scalar = which[routes == SCALAR]
         self._add_scalars(*self._tensor_scalars(scalar, at, size))
-        for one, route in zip(which.tolist(), routes.tolist(), strict=True):
-            if route >= GRAPH:
+        for route in range(GRAPH, GRAPH + len(GRAPH_KINDS)):
+            for one in which[routes == route].tolist():
                 data = self._buffer.data[at[one] : at[one] + size[one]]
                 self._add_graph(one, GRAPH_KINDS[route - GRAPH], data)
 
@@ -190,18 +199,18 @@ class _Values:
             about = self._buffer.data[at[one] : at[one] + size[one]]
             self._batch.hyperparameters.append((int(self._event[one]), about))
 
-    def _routes(self, simple: BoolArray, histo: BoolArray) -> IntArray:
-        """Returns what the tensors of each value's tag are, by the first value that says it."""
-        metadata, metadata_size = self._found.last(_METADATA)
-
-        def says(one: int) -> int:
-            if simple[one] or histo[one]:
-                return SCALAR if simple[one] else HISTOGRAM
-            about = self._buffer.data[metadata[one] : metadata[one] + metadata_size[one]]
-            return route_of_plugin(about)
-
-        said = np.flatnonzero((metadata >= 0) | simple | histo)
-        return self._table.routes(self._runs, self._tag, said, says)
+    def _learn_routes(self, simple: BoolArray, histo: BoolArray) -> None:
+        """Learns what the tensors of tags are, where that is not known yet."""
+        unknown = self._table.routes(self._runs, self._tag) == UNKNOWN
+        if not unknown.any():
+            return
+        said = np.where(simple, SCALAR, np.where(histo, HISTOGRAM, UNKNOWN))
+        at, size = self._found.last(_METADATA)
+        about = np.flatnonzero(unknown & (at >= 0) & (said == UNKNOWN))
+        keys = self._runs[about] * len(self._table.tags) + self._tag[about]
+        for one in about[np.unique(keys, return_index=True)[1]].tolist():
+            said[one] = route_of_plugin(self._buffer.data[at[one] : at[one] + size[one]])
+        self._table.learn(self._runs, self._tag, said)
 
     def _add_scalars(self, which: IntArray, values: FloatArray) -> None:
         if not len(which):

@@ -121,20 +121,20 @@ class TagTable:
         missing = len(self.tags) - self._routes.shape[1]
         self._routes = np.pad(self._routes, ((0, 0), (0, missing)), constant_values=UNKNOWN)
 
-    def routes(
-        self, runs: IntArray, ids: IntArray, said: IntArray, route_of: Callable[[int], int]
-    ) -> IntArray:
-        """Returns the route of some values, int64 `[N]`, after learning from those that say one.
+    def learn(self, runs: IntArray, ids: IntArray, said: IntArray) -> None:
+        """Learns what tags are, from the first value of each run and tag that says it.
 
         Args:
-          runs: The run of each value, int64 `[N]`.
+          runs: The run of each value, int64 `[N]`, in the order written.
           ids: Its tag, int64 `[N]`.
-          said: Values that say what their tag is, in the order written, int64 `[S]`.
-          route_of: Returns what such a value says.
+          said: The route that it says, UNKNOWN where it says none, int64 `[N]`.
         """
-        said = said[self._routes[runs[said], ids[said]] == UNKNOWN]
-        for one in said[np.unique(runs[said] * len(self.tags) + ids[said], return_index=True)[1]]:
-            self._routes[runs[one], ids[one]] = route_of(int(one))
+        news = np.flatnonzero((said != UNKNOWN) & (self._routes[runs, ids] == UNKNOWN))
+        first = news[np.unique(runs[news] * len(self.tags) + ids[news], return_index=True)[1]]
+        self._routes[runs[first], ids[first]] = said[first]
+
+    def routes(self, runs: IntArray, ids: IntArray) -> IntArray:
+        """Returns the route of some values, as far as it is known, int64 `[N]`."""
         routes: IntArray = self._routes[runs, ids]
         return routes
 
@@ -198,6 +198,7 @@ def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:
     return hashes
 
 
+@functools.lru_cache(1 << 10)
 def route_of_plugin(metadata: bytes) -> int:
     """Returns the route that a SummaryMetadata names by its plugin."""
     return _ROUTES.get(_plugin(metadata), SKIP)
