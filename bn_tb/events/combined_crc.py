@@ -7,6 +7,14 @@ ought to have follows from those that their footers claim, for thousands of reco
 that of the bytes as they are unless records are damaged: one damaged record is always found,
 several are missed with a chance of 2**-32. Bits are reflected, as in crc32_combine of zlib:
 https://github.com/madler/zlib/blob/v1.3.1/crc32.c#L150-L200
+
+To change it:
+- Invariant: True only if each payload has its checksum, but for a chance of 2**-32 where several
+are
+  damaged; the headers must have been verified before, as their checksums are taken for granted.
+- Fallback: where it says False, `tf_record` verifies record by record and names the damaged one.
+- What it buys: the payloads of 40,000 records of 76 bytes in 7.5 instead of 13.6 ms; nothing for
+  records of kilobytes, of which there are too few (`tf_record._MANY`).
 """
 
 import functools

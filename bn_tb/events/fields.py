@@ -3,6 +3,14 @@
 A window of an event file holds thousands of messages of one kind. They are walked in lock-step:
 each round reads one field of every message that has one left, so the number of numpy calls depends
 on the longest message, not on the number of messages, and nothing is assumed of the fields' order.
+
+To change it:
+- Invariant: `find_fields` finds what `wire.walk` finds in each message; a message is bad exactly
+  where that raises. Loads may reach `PADDING` bytes behind the last message, never further.
+- Fallback: below `_FEW` messages that are left, each is walked by `wire.walk`; where `_follow`
+cannot
+  follow lengths alone, `find_fields` does.
+- What it buys: the fields of 40,000 events in 3.6 instead of 171 ms.
 """
 
 import functools

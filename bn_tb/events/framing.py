@@ -3,6 +3,12 @@
 A training loop writes the same tags in the same order at every step, so the lengths of records
 repeat with the period of a step; they change when the step's varint grows. Guessed offsets are
 compared with the length fields in numpy; where a guess fails, records are taken one by one.
+
+To change it:
+- Invariant: `frame` returns exactly what following the length fields one by one returns, from the
+  first byte on; a guessed offset counts only if the length field before it leads there.
+- Fallback: `_one_by_one`, for the first `_FIRST_STRETCH` records and behind every wrong guess.
+- What it buys: 40,000 records of 76 bytes are framed in 2.2 instead of 8.2 ms of processor time.
 """
 
 import struct

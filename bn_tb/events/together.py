@@ -1,4 +1,14 @@
-"""Small runs, decoded together: numpy's calls cost more than the bytes of one of them."""
+"""Small runs, decoded together: numpy's calls cost more than the bytes of one of them.
+
+To change it:
+- Invariant: a run read together equals that run read alone, in every series, file report, graph and
+  session (tests/events/test_routes.py, test_together.py); what the tensors of a tag are is each
+  run's own matter.
+- Fallback: where one file of a group is damaged, changes, or holds a value that cannot be decoded,
+or
+  anything is raised, nothing is taken and each run is read alone.
+- What it buys: 200 runs of 30 kB in 0.30 instead of 0.73 s.
+"""
 
 import itertools
 from collections.abc import Iterator, Sequence
