@@ -94,6 +94,14 @@ def test_all_code_that_is_printed_is_run_here():
     assert [start for start in starts if not any(code.startswith(start) for code in PRINTED)] == []
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Gives TensorFlow a seed: the experiment's tests, in the same process, ask for determinism."""
+    if "tensorflow" in sys.modules:
+        sys.modules["tensorflow"].random.set_seed(1)
+    np.random.seed(1)
+
+
 @pytest.fixture
 def torch_space(tmp_path):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
