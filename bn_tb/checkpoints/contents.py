@@ -59,9 +59,13 @@ class Stored:
         """
         return _decoded(self._bytes(self.nbytes), self).reshape(self.shape)
 
-    def head(self, most: int) -> bytes:
-        """Returns the first bytes, at most `most`: enough to see whether a weight changed."""
-        return self._bytes(min(most, self.nbytes))
+    def start(self, most: int) -> npt.NDArray[Any]:
+        """Returns the first elements, at most `most`: enough to see whether a weight changed."""
+        return _decoded(self._bytes(min(most * item_size(self.dtype), self.nbytes)), self)
+
+    def whole(self) -> bytes:
+        """Returns all bytes; raises as `array` does."""
+        return self._bytes(self.nbytes)
 
     def _bytes(self, length: int) -> bytes:
         if length > LARGEST_TENSOR:

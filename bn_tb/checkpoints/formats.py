@@ -13,11 +13,17 @@ from bn_tb.checkpoints.sorted_table import is_table
 from bn_tb.checkpoints.zip_index import ZipIndex, is_zip
 from bn_tb.files.found import RangeFile
 
+Shards = tf_bundle.Shards
+
 _LFS = b"version https://git-lfs.github.com/spec/"
 _PICKLE = b"\x80"
 
 
-def read(file: RangeFile, shards: tf_bundle.Shards | None = None) -> Contents:
+class ForeignError(CheckpointError):
+    """The bytes are those of no format that is known."""
+
+
+def read(file: RangeFile, shards: Shards | None = None) -> Contents:
     """Returns what a checkpoint holds.
 
     Args:
@@ -42,7 +48,7 @@ def read(file: RangeFile, shards: tf_bundle.Shards | None = None) -> Contents:
         return tf_v1.read(file)
     if safetensors.is_safetensors(file):
         return safetensors.read(file)
-    raise CheckpointError(_unknown(file))
+    raise ForeignError(_unknown(file))
 
 
 def _of_archive(file: RangeFile, index: ZipIndex) -> Contents:

@@ -63,7 +63,7 @@ def read(index: RangeFile, shards: Shards) -> Contents:
         names = tf_objects.names(bundle.text(objects))
     except CheckpointError as error:
         return Contents("TensorFlow V2", tf_objects.renamed(tensors, {}), remark=str(error))
-    return Contents("TensorFlow V2", tf_objects.renamed(tensors, names))
+    return Contents("TensorFlow V2 (objects)", tf_objects.renamed(tensors, names))
 
 
 def _entries(table: SortedTable) -> tuple[dict[str, _Entry], dict[bytes, _Entry], int]:

@@ -78,7 +78,7 @@ def _put_together(
         if stored.size != math.prod(lengths):
             raise CheckpointError("a slice of a partitioned tensor has another size than it says")
         at = tuple(slice(start, start + length) for start, length in full)
-        data = np.frombuffer(stored.head(LARGEST_TENSOR), _raw(dtype))
+        data = np.frombuffer(stored.whole(), _raw(dtype))
         result[at] = data.reshape(lengths)
         covered += data.size
     if covered != result.size:
