@@ -50,7 +50,8 @@ def _by_metric(subject: Subject, last_step: int) -> Proof | None:
     for other in subject.experiment:
         tag, steps = other.activity.metric_tag, other.activity.metric_steps
         if tag and (other is not subject or steps[0] <= last_step):
-            line = f"the metric {shortened(tag)} changed at {steps.size} steps up to {steps[-1]}"
+            changed = count(steps.size, "step")
+            line = f"the metric {shortened(tag)} changed at {changed} up to {steps[-1]}"
             return Proof(line + _where(other, subject), True)
     return None
 

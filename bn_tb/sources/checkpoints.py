@@ -16,7 +16,7 @@ from bn_tb.files.found import FoundFile, RangeFile
 from bn_tb.runs.run import Checkpoint, FileReport, GraphSource, Run
 from bn_tb.runs.series import HistogramSeries
 from bn_tb.runs.tags import STATISTICS, TagPatterns, parse_tag
-from bn_tb.sources.found_checkpoints import FoundCheckpoint, together
+from bn_tb.sources.found_checkpoints import FoundCheckpoint, may_be_foreign, together
 from bn_tb.sources.stepping import Steps, steps_of
 
 MOST = 1000
@@ -24,9 +24,7 @@ MOST = 1000
 
 _LARGEST_GRAPH = 1 << 26  # bytes of a MetaGraph; those of large networks have ten million
 _MOST_NAMES = 10_000
-_AMBIGUOUS = (".h5", ".hdf5", ".bin", ".tar", ".index", ".meta")
-"""Endings that other programs use too: what is no checkpoint there is left out in silence."""
-_SMALL = 1 << 10  # bytes; text files of this size called .pth are Python's
+_FOREIGN = "foreign"  # a file of another program: no word about it where there are others
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,11 +45,13 @@ def with_checkpoints(
       files: Files of its checkpoints.
       patterns: Names of statistics taught by the user.
     """
-    reports, read = list[FileReport](), list[_Read]()
+    reports, foreign, read = list[FileReport](), list[FileReport](), list[_Read]()
     for found in _some(together(files)):
         report, snapshot = _read(found, patterns)
-        reports += [report] if report else []
+        (foreign if report.status == _FOREIGN else reports).append(report)
         read += [_Read(found, snapshot)] if snapshot else []
+    if not reports and not run.files:  # then there is nothing else to speak of
+        reports = [dataclasses.replace(one, status="corrupt") for one in foreign]
     run = dataclasses.replace(run, files=(*run.files, *reports))
     for prefix, group in _models(read).items():
         run = _joined(run, prefix, group, patterns)
@@ -64,9 +64,7 @@ def _some(found: Sequence[FoundCheckpoint]) -> Sequence[FoundCheckpoint]:
     return [found[round(at)] for at in np.linspace(0, len(found) - 1, MOST)]
 
 
-def _read(
-    found: FoundCheckpoint, patterns: TagPatterns
-) -> tuple[FileReport | None, Snapshot | None]:
+def _read(found: FoundCheckpoint, patterns: TagPatterns) -> tuple[FileReport, Snapshot | None]:
     """Returns what became of a checkpoint, and what it holds."""
     report = FileReport(found.path, found.size, 0, "ok", kind="checkpoint")
     try:
@@ -75,14 +73,14 @@ def _read(
             shards = _shards(found, stack) if found.has_index else None
             snapshot = snapshot_of(formats.read(file, shards), patterns)
     except formats.ForeignError as error:
-        if found.main.path.endswith(_AMBIGUOUS) or found.size < _SMALL:
-            return None, None
-        return dataclasses.replace(report, status="corrupt", detail=str(error)), None
+        status = _FOREIGN if may_be_foreign(found.main.path) else "corrupt"
+        return dataclasses.replace(report, status=status, detail=str(error)), None
     except (CheckpointError, OSError) as error:
         reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
         return dataclasses.replace(report, status="corrupt", detail=_one_line(reason)), None
-    if not snapshot.tags and found.main.path.endswith(_AMBIGUOUS) and not found.has_index:
-        return None, None
+    if not snapshot.tags and may_be_foreign(found.main.path) and not found.has_index:
+        detail = "no variables of a model are in it"
+        return dataclasses.replace(report, status=_FOREIGN, detail=detail), None
     return dataclasses.replace(report, events=len(snapshot.names)), snapshot
 
 

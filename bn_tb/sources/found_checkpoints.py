@@ -12,6 +12,8 @@ _NAMES = re.compile(
     r".+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5|(?:pth|pt)\.tar)"
     r"|.*\.ckpt-\d+|.*model.*\.(?:bin|tar)"
 )
+_AMBIGUOUS = (".h5", ".hdf5", ".bin", ".tar", ".index", ".meta")
+_MODEL = re.compile(r"model|weight|ckpt|checkpoint|epoch|best|last|final|net|\.data-\d{5}-of", re.I)
 _PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
 _INDEX = ".index"
 
@@ -59,6 +61,17 @@ class FoundCheckpoint:
 def is_checkpoint(name: str) -> bool:
     """Returns whether a file of this name, without its folder, may belong to a checkpoint."""
     return bool(_NAMES.fullmatch(name)) and "tfevents" not in name
+
+
+def may_be_foreign(path: str) -> bool:
+    """Returns whether other programs use such a name too, for data that are no model."""
+    return path.endswith(_AMBIGUOUS)
+
+
+def is_run(files: Iterable[FoundFile]) -> bool:
+    """Returns whether checkpoints without event files make a run: one of them is named as one."""
+    names = (posixpath.basename(file.path) for file in files)
+    return any(not may_be_foreign(name) or _MODEL.search(name) for name in names)
 
 
 def together(files: Iterable[FoundFile]) -> list[FoundCheckpoint]:

@@ -18,7 +18,7 @@ from bn_tb.runs import tags
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import FileReport, Run
 from bn_tb.sources import hyperparameters
-from bn_tb.sources.found_checkpoints import homes, is_checkpoint
+from bn_tb.sources.found_checkpoints import homes, is_checkpoint, is_run
 from bn_tb.sources.hyperparameters import with_hyperparameters
 
 _WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
@@ -308,9 +308,10 @@ def _found(folders: Sequence[Folder], logdir: str) -> Iterator[FoundRun]:
         if checkpoints:
             models[folder.name] = checkpoints
     for folder_name, home in homes(models.keys(), runs.keys()).items():
+        files = models[folder_name]
         run = runs.get(home) or FoundRun(home, logdir, ())
-        files = (*run.checkpoints, *models[folder_name])
-        runs[home] = dataclasses.replace(run, checkpoints=files)
+        if run.files or is_run(files) or files[0].path == logdir:
+            runs[home] = dataclasses.replace(run, checkpoints=(*run.checkpoints, *files))
     yield from runs.values()
 
 
