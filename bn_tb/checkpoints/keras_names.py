@@ -108,17 +108,17 @@ def _variables(layer: Layer, config: Config, group: str) -> Iterator[tuple[str, 
     if config:
         batch_norm = "BatchNorm" in str(config.get("class_name"))
     else:
-        batch_norm = _looks_like_batch_norm(ordered, layer.label or group)
+        batch_norm = _looks_like_batch_norm(ordered, (group, layer.label))
     roles = _roles(len(ordered), _config(config)) if batch_norm else ("kernel", "bias")
     yield from zip(roles, ordered, strict=False)
 
 
-def _looks_like_batch_norm(variables: Sequence[Stored], name: str) -> bool:
+def _looks_like_batch_norm(variables: Sequence[Stored], names: Sequence[str]) -> bool:
     """Returns whether a layer without configuration has as many equal vectors as batch norm."""
     shapes = {stored.shape for stored in variables}
     if len(shapes) != 1 or len(next(iter(shapes))) != 1:
         return False
-    return len(variables) == 4 or (len(variables) in (2, 3) and bool(_BATCH_NORM.search(name)))
+    return len(variables) == 4 or (len(variables) in (2, 3) and any(map(_BATCH_NORM.search, names)))
 
 
 def _roles(count: int, config: Config) -> tuple[str, ...]:

@@ -26,8 +26,9 @@ from bn_tb.checkpoints.torch_values import Place, Storage, Tensor
 from bn_tb.checkpoints.zip_index import Member, ZipIndex
 from bn_tb.files.found import RangeFile
 
-LEGACY_START = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""Magic number 0x1950a86a20f9469cfc6c as a pickle, after the protocol's two bytes."""
+MAGIC = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+"""Magic number 0x1950a86a20f9469cfc6c as a pickle, after its protocol and maybe a frame."""
+_MAGIC_WITHIN = 26  # bytes
 
 _FIRST_READ = 1 << 16  # bytes of a stream; each further attempt reads four times as many
 _STEPS_READ = 8  # of an optimizer's steps; they are alike but for parameters without gradient
@@ -69,7 +70,7 @@ def _reader(file: RangeFile, index: ZipIndex, member: Member | None) -> Any:
 
 def is_stream(file: RangeFile) -> bool:
     """Returns whether a file begins as those of `torch.save` did before release 1.6."""
-    return file.read(0, 2 + len(LEGACY_START))[2:] == LEGACY_START
+    return MAGIC in file.read(0, _MAGIC_WITHIN)
 
 
 def read_stream(file: RangeFile) -> Contents:
