@@ -27,7 +27,7 @@ class Global:
         return f"{self.module}.{self.name}"
 
 
-@dataclasses.dataclass(eq=False)
+@dataclasses.dataclass(eq=False, repr=False)
 class Inert:
     """What stands for an object of a class: what it would have been made from.
 
@@ -46,7 +46,7 @@ class Inert:
     elements: list[Any] = dataclasses.field(default_factory=list)
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)  # what nests may repeat itself
 class _Key:
     """A key of a dictionary that is no plain value; equal to nothing else."""
 

@@ -113,7 +113,7 @@ def _wanted(
         if found.layer in layers or found.role in COUNTERS:
             if _is_small(stored):
                 yield name, stored
-        elif found.role is not Role.UPDATE_COUNT and others < _WEIGHTS:
+        elif found.role is Role.WEIGHT and others < _WEIGHTS:
             others += 1
             yield name, stored
 

@@ -117,9 +117,12 @@ class _Bundle:
 
     def _stored(self, dtype: str, shape: tuple[int, ...], entry: _Entry) -> Stored:
         def read(offset: int, most: int) -> bytes:
+            if entry.size != stored.nbytes:
+                raise CheckpointError(f"a tensor of {stored.nbytes} bytes that says {entry.size}")
             return self._read(entry, offset, most)
 
-        return Stored(dtype, shape, read)
+        stored = Stored(dtype, shape, read)
+        return stored
 
     def _read(self, entry: _Entry, offset: int, most: int) -> bytes:
         if not 0 <= entry.shard < self.count:

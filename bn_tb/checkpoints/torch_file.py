@@ -130,7 +130,7 @@ def _starts(
     """Returns where each storage begins, and its bytes."""
     found = dict[str, tuple[int, int]]()
     for key in keys if isinstance(keys, list) else ():
-        storage = storages.get(str(key))
+        storage = storages.get(str(key)) if isinstance(key, str | int) else None
         if storage is None:
             raise CheckpointError("a storage that no tensor uses; its size is unknown")
         (numel,) = struct.unpack("<q", exactly(file, at, 8, "size of a storage"))

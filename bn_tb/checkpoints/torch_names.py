@@ -10,6 +10,7 @@ from bn_tb.checkpoints.torch_values import Tensor
 
 _DEEPEST = 60  # containers inside one another; modules have some ten levels, each three containers
 _MOST_NODES = 2_000_000
+_LONGEST_NAME = 500  # characters; a key that is shared could be long and many times there
 _MODULE = ("_parameters", "_buffers", "_modules")
 _WRAPPERS = frozenset(
     (
@@ -62,7 +63,7 @@ def find(value: Any) -> Found:
     outside = {path[:-1] for path, _ in pairs}
     short = {_shown(path): tensor for path, tensor in pairs}
     if len(short) < len(pairs) and len(outside) > 1:  # two models: their containers tell them apart
-        short = {".".join(map(str, path)): tensor for path, tensor in pairs}
+        short = {".".join(path)[-_LONGEST_NAME:]: tensor for path, tensor in pairs}
     return Found(short, dict(_numbers(value)), tuple(walk.optimizers))
 
 
@@ -72,7 +73,7 @@ def _shown(path: tuple[str, ...]) -> str:
         del containers[0]
     while name.startswith(_PREFIXES):
         name = name.partition(".")[2]
-    return ".".join([*containers, name])
+    return ".".join([*containers, name])[-_LONGEST_NAME:]
 
 
 class _Walk:
@@ -121,7 +122,8 @@ class _Walk:
                     raise CheckpointError(f"more than {MOST_TENSORS} modules")
                 if _is_module(child) and depth < _DEEPEST and id(child) not in self._seen:
                     self._seen.add(id(child))
-                    waiting.append((f"{prefix}{key}.", child, depth + 1))
+                    inner = f"{prefix}{key}."[-_LONGEST_NAME:]
+                    waiting.append((inner, child, depth + 1))
 
 
 def _own_tensors(module: Inert) -> Iterator[tuple[str, Tensor]]:
@@ -129,7 +131,7 @@ def _own_tensors(module: Inert) -> Iterator[tuple[str, Tensor]]:
         entries = module.state[part]
         for name, tensor in entries.items() if _is_dict(entries) else ():
             if isinstance(tensor, Tensor):
-                yield str(name), tensor
+                yield str(name)[-_LONGEST_NAME:], tensor
 
 
 def _children(value: Any) -> Iterator[tuple[str, Any]]:
@@ -137,7 +139,7 @@ def _children(value: Any) -> Iterator[tuple[str, Any]]:
         for part in (value.items, value.state, value.elements):
             yield from _children(part)
     elif isinstance(value, dict):
-        yield from ((str(key), child) for key, child in value.items())
+        yield from ((str(key)[-_LONGEST_NAME:], child) for key, child in value.items())
     elif isinstance(value, list | tuple):
         yield from ((str(at), child) for at, child in enumerate(value))
 

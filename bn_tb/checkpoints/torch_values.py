@@ -101,7 +101,8 @@ def storage_of(identifier: Any) -> Any:
     parts = identifier if isinstance(identifier, tuple) else ()
     if len(parts) >= 2 and parts[0] == "module":
         return parts[1]
-    if len(parts) < 5 or parts[0] != "storage" or not _is_size(parts[4]):
+    named = len(parts) >= 5 and parts[0] == "storage" and isinstance(parts[2], str | int)
+    if not named or not _is_size(parts[4]):
         raise CheckpointError("a storage that is not described as PyTorch does")
     kind = parts[1].name if isinstance(parts[1], Global) else ""
     return Storage(str(parts[2]), _STORAGES.get(kind, kind), parts[4])
