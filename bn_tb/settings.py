@@ -40,6 +40,7 @@ class Settings:
       updates_per_step: Updates of the statistics per logged step, above 0, where logs do not say.
       mean_tag: Regular expressions for tags of moving means.
       variance_tag: Regular expressions for tags of moving variances.
+      checkpoints: Whether to read checkpoints that lie in LOGDIR.
       limits: Overrides of rule limits, `{"BN201": {"lagging": 0.1}}`.
       suppress: Accepted findings.
     """
@@ -53,6 +54,7 @@ class Settings:
     updates_per_step: float | None = None
     mean_tag: tuple[str, ...] = ()
     variance_tag: tuple[str, ...] = ()
+    checkpoints: bool = True
     limits: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     suppress: tuple[Suppression, ...] = ()
 
@@ -287,6 +289,12 @@ def _suppression(entry: dict[str, Any], place: str) -> Suppression:
     return Suppression(**{key: _string(text, f"{place}.{key}") for key, text in entry.items()})
 
 
+def _on_or_off(value: Any, place: str) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"{place}: want true or false, got {value!r}")
+    return value
+
+
 _CHECKS = {
     "fail_on": _fail_on,
     "select": _codes,
@@ -297,6 +305,7 @@ _CHECKS = {
     "updates_per_step": _updates_per_step,
     "mean_tag": _expressions,
     "variance_tag": _expressions,
+    "checkpoints": _on_or_off,
     "limits": _limits,
     "suppress": _suppress,
 }

@@ -1,8 +1,9 @@
 """What fuzzers feed: any bytes in, no exception out.
 
-    python tests/fuzz_targets.py file|event|graph [libFuzzer options, such as -max_total_time=600]
+    python tests/fuzz_targets.py TARGET [libFuzzer options, such as -max_total_time=600]
 
-Needs atheris (extra `dev`). `test_fuzz.py` gives the same functions to hypothesis.
+The targets are at the end of this file. Needs atheris (extra `dev`). The files `test_fuzz.py` give
+the same functions to hypothesis.
 """
 
 import pathlib
@@ -12,6 +13,7 @@ import tempfile
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
+from tests.builders import checkpoint_bytes as cb  # noqa: E402
 from tests.builders import event_bytes as eb  # noqa: E402
 
 FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="bn_tb_fuzz"))
@@ -73,7 +75,57 @@ def fuzz_graph(data: bytes) -> None:
         assert not any("\n" in problem for problem in evidence.problems)
 
 
-TARGETS = {"file": fuzz_file, "event": fuzz_event, "graph": fuzz_graph}
+class Bytes:
+    """A file in memory, as `RangeFile`."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.size = data, len(data)
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Returns a range."""
+        return self.data[offset : offset + length] if offset >= 0 and length >= 0 else b""
+
+
+def _snapshot(data: bytes, shard: bytes | None = None) -> None:
+    from bn_tb.checkpoints import formats
+    from bn_tb.checkpoints.contents import CheckpointError
+    from bn_tb.checkpoints.snapshot import snapshot_of
+
+    shards = None if shard is None else lambda at, count: Bytes(shard)
+    try:
+        found = snapshot_of(formats.read(Bytes(data), shards))
+    except CheckpointError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len(found.tags) == len(found.shapes) == len(found.moments.identity)
+
+
+def fuzz_checkpoint(data: bytes) -> None:
+    """The bytes are a checkpoint of any format, and an index whose data file they are too."""
+    _snapshot(data)
+    _snapshot(data, data)
+
+
+def fuzz_pickle(data: bytes) -> None:
+    """The bytes are the pickle of both kinds of PyTorch files."""
+    _snapshot(cb.torch_zip(data, [bytes(64)] * 2))
+    _snapshot(cb.torch_stream(data, ["0", "1"], [bytes(64)] * 2))
+
+
+def fuzz_table(data: bytes) -> None:
+    """The bytes are entries of TensorFlow's tables, with good checksums."""
+    _snapshot(cb.table({b"": data, b"bn/moving_mean": data, b"\0bn": data}), bytes(64))
+    _snapshot(cb.table({b"": data, b"\0bn/moving_mean\0\1": data}))
+
+
+TARGETS = {
+    "file": fuzz_file,
+    "event": fuzz_event,
+    "graph": fuzz_graph,
+    "checkpoint": fuzz_checkpoint,
+    "pickle": fuzz_pickle,
+    "table": fuzz_table,
+}
 
 
 def main() -> None:
@@ -82,7 +134,7 @@ def main() -> None:
 
     target = TARGETS[sys.argv.pop(1)]
     with atheris.instrument_imports(include=["bn_tb"]):
-        pass
+        target(b"")  # targets import what they feed
     atheris.Setup(sys.argv, target)
     atheris.Fuzz()
 

@@ -33,7 +33,8 @@ class Flag:
 
     Attributes:
       name: Without dashes.
-      help: What it does; no type, no default of False.
+      help: What it does; no type, no default of False. Of a flag that is on by default, what
+        `--noNAME` does.
       value: How help shows its value; empty for a flag that is on or off. `A|B` allows these.
       default: Its value where it is not given; of the type of its values, but None for text and
         numbers without default.
@@ -103,6 +104,7 @@ GROUPS = {
             repeats=True,
         ),
         Flag("variance_tag", "The same for moving variances.", "REGEX", [], repeats=True),
+        Flag("checkpoints", "Leave checkpoints out: read event files alone.", default=True),
     ),
     "Many runs": (
         Flag(
@@ -203,7 +205,9 @@ def _define(flag: Flag, values: flags.FlagValues) -> None:
     arguments = (flag.name, flag.default, flag.help)
     if not flag.value:
         short = "h" if flag.name == "help" else None
-        flags.DEFINE_boolean(flag.name, False, flag.help, flag_values=values, short_name=short)
+        flags.DEFINE_boolean(
+            flag.name, flag.default is True, flag.help, flag_values=values, short_name=short
+        )
     elif "|" in flag.value:
         choices = flag.value.split("|")
         flags.DEFINE_enum(flag.name, flag.default, choices, flag.help, flag_values=values)
@@ -218,8 +222,9 @@ def _define(flag: Flag, values: flags.FlagValues) -> None:
 
 
 def _help(flag: Flag) -> list[str]:
-    head = f"  --{flag.name}" + (f"={flag.value}" if flag.value else "")
-    text = flag.help + (f" Default: {flag.default}." if flag.default else "")
+    on = flag.default is True
+    head = f"  --{'no' if on else ''}{flag.name}" + (f"={flag.value}" if flag.value else "")
+    text = flag.help + (f" Default: {flag.default}." if flag.default and not on else "")
     lines = textwrap.wrap(text, HELP_WIDTH - HELP_INDENT)
     if len(head) < HELP_INDENT:
         lines[0] = f"{head:<{HELP_INDENT}}{lines[0]}"

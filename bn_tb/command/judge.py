@@ -9,11 +9,10 @@ from bn_tb.command import unusable
 from bn_tb.command.means import Means, judge_rows
 from bn_tb.command.progress import told
 from bn_tb.errors import UsageError
-from bn_tb.files import place
 from bn_tb.gates import baseline
 from bn_tb.reports.report import Report
 from bn_tb.settings import Settings
-from bn_tb.sources.logdir import FoundRun, find_runs, read_found
+from bn_tb.sources.logdir import FoundRun, find_runs, may_exist, read_found
 
 
 def judge(
@@ -31,7 +30,7 @@ def judge(
       means: Who judges.
     """
     gate = settings.gate(update_baseline)
-    found, problems = find(logdirs)
+    found, problems = find(logdirs, settings.checkpoints)
     with told() as progress:
         if means.as_rows:
             outcome = judge_rows(means, found, settings.options(), progress)
@@ -49,12 +48,12 @@ def judge(
     return report
 
 
-def find(logdirs: list[str]) -> tuple[list[FoundRun], tuple[str, ...]]:
+def find(logdirs: list[str], checkpoints: bool = True) -> tuple[list[FoundRun], tuple[str, ...]]:
     """Returns the runs of all logdirs, and a line on each logdir that yields none."""
     found, problems = list[FoundRun](), list[str]()
     for logdir in logdirs:
         try:
-            some = find_runs(logdir) if place.may_exist(logdir) else []
+            some = find_runs(logdir, checkpoints) if may_exist(logdir) else []
             problems += [] if some else [unusable.why(logdir)]
         except UsageError as error:
             some, problems = [], [*problems, str(error)]

@@ -14,7 +14,8 @@ from bn_tb.settings import Settings
 def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
     """Prints the tags of all runs; returns the exit status."""
     patterns = settings.patterns()
-    terminal.write(flags, tag_table(bn_tb.read_logdir(logdirs, patterns), patterns))
+    runs = bn_tb.read_logdir(logdirs, patterns, checkpoints=settings.checkpoints)
+    terminal.write(flags, tag_table(runs, patterns))
     return 0
 
 

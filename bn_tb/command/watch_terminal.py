@@ -34,7 +34,7 @@ def run(flags: Any, logdirs: list[str], settings: Settings) -> int:
     """
     if flags.format != "text" or flags.output:
         raise UsageError("--watch writes text to standard output; leave --format and --output out")
-    follower = Follower(logdirs, settings.patterns())
+    follower = Follower(logdirs, settings.patterns(), settings.checkpoints)
     hook = Hook(flags.on_finding, terminal.note) if flags.on_finding else None
     watcher = Watcher(follower, settings.options(), settings.gate())
     return watch(watcher, pauses(), terminal.view(flags), hook)

@@ -55,6 +55,7 @@ class LayerDiagnosis:
       momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
       initial_weight: Share of the initial value that is left at the last step in [0, 1], or None.
       trusted_from: First step whose initial weight is at most 5 %, or None.
+      updates: Updates of the statistics until then, or None if unknown.
     """
 
     layer: str
@@ -67,6 +68,7 @@ class LayerDiagnosis:
     momentum_source: str | None
     initial_weight: float | None
     trusted_from: int | None = None
+    updates: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)

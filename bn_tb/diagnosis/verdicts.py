@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bn_tb.diagnosis.finding import Finding, LayerDiagnosis
 from bn_tb.diagnosis.options import Options
-from bn_tb.evidence.lag import Lag
+from bn_tb.evidence.lag import Lag, is_warm
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules import RULES
 from bn_tb.rules.subject import Subject
@@ -35,7 +35,7 @@ def layer_diagnoses(
                 verdicts.setdefault(name, []).append(meaning)
     return tuple(
         _layer_diagnosis(
-            layer, lag, min(verdicts.get(layer.name, [_silent(subject, layer, options)]))
+            layer, lag, min(verdicts.get(layer.name, [_silent(subject, layer, lag, options)]))
         )
         for layer, lag in zip(subject.layers, subject.lags, strict=True)
     )
@@ -56,21 +56,23 @@ def run_verdict(
 
 
 def _model_is_shown(subject: Subject) -> bool:
-    """Returns whether a graph, a configuration or logged weights show a model."""
+    """Returns whether a graph, a configuration, a checkpoint or logged weights show a model."""
     graph = subject.graph is not None and not subject.graph.problems
-    return graph or any(map(parse_tag, subject.run.histograms))
+    return graph or bool(subject.run.checkpoints) or any(map(parse_tag, subject.run.histograms))
 
 
 def _meaning(finding: Finding) -> Verdict | None:
     return RULES[finding.code].meaning.of(finding.severity, finding.confidence)
 
 
-def _silent(subject: Subject, layer: BatchNormLayer, options: Options) -> Verdict:
+def _silent(subject: Subject, layer: BatchNormLayer, lag: Lag, options: Options) -> Verdict:
     """Returns the verdict on a layer of which no finding speaks."""
     if subject.modes is not None:
         return Verdict.HEALTHY
     if layer.motion is Motion.INITIAL and options.freezes(layer):
         return Verdict.FROZEN
+    if layer.motion is Motion.SNAPSHOT and is_warm(lag):
+        return Verdict.HEALTHY
     return _SILENT[layer.motion]
 
 
@@ -88,11 +90,14 @@ def _layer_diagnosis(layer: BatchNormLayer, lag: Lag, verdict: Verdict) -> Layer
         momentum_source=lag.momentum_source,
         initial_weight=lag.weight,
         trusted_from=lag.trusted_from,
+        updates=layer.updates if layer.updates is not None else lag.updates,
     )
 
 
 def _anything_read(run: Run) -> bool:
     """Returns whether a run holds events, or only files that are fine and empty of them."""
-    if run.scalars or run.histograms or run.graphs or run.all_tags or run.sessions:
+    if run.scalars or run.histograms or run.graphs or run.all_tags:
+        return True
+    if run.sessions or run.checkpoints:
         return True
     return all(file.status == "ok" for file in run.files)

@@ -32,12 +32,12 @@ def walk(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
       DecodeError: A field is cut off or has an unknown wire type.
     """
     while at < end:
-        field, body = _varint(data, at, end)
+        field, body = varint(data, at, end)
         wire_type = field & 7
         if wire_type == VARINT:
-            size, after = _varint(data, body, end)
+            size, after = varint(data, body, end)
         elif wire_type == BYTES:
-            size, body = _varint(data, body, end)
+            size, body = varint(data, body, end)
             after = body + size
         elif wire_type in (FIXED64, FIXED32):
             size = 8 if wire_type == FIXED64 else 4
@@ -71,17 +71,22 @@ def packed_varints(data: bytes) -> list[int]:
     """Returns the varints of a packed repeated field."""
     numbers, at = [], 0
     while at < len(data):
-        number, at = _varint(data, at, len(data))
+        number, at = varint(data, at, len(data))
         numbers.append(number)
     return numbers
 
 
-def signed(varint: int) -> int:
+def signed(number: int) -> int:
     """Returns the int64 that a varint stands for."""
-    return varint - (1 << 64) if varint >> 63 else varint
+    return number - (1 << 64) if number >> 63 else number
 
 
-def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
+    """Returns the number that begins at `at`, and where it ends.
+
+    Raises:
+      DecodeError: It does not end before `end`.
+    """
     number = shift = 0
     for position in range(at, min(end, at + MAX_VARINT_BYTES)):
         byte = data[position]

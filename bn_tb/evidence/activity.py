@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -25,11 +25,15 @@ class Activity:
         before, int64, increasing, by tag; only weights with two or more steps.
       metric_tag: A training metric that changed, or an evaluation metric, or an empty string.
       metric_steps: Steps at which that metric differed from the point before, int64, increasing.
+      signs: What checkpoints say of training, in words.
+      counted: Whether something that counts updates of the weights is the first of them.
     """
 
     weights: Mapping[str, IntArray] = dataclasses.field(default_factory=dict)
     metric_tag: str = ""
     metric_steps: IntArray = dataclasses.field(default_factory=lambda: _NO_STEPS)
+    signs: tuple[str, ...] = ()
+    counted: bool = False
 
     @functools.cached_property
     def moved(self) -> tuple[str, ...]:
@@ -66,11 +70,45 @@ def activity_of(run: Run, measured: Iterable[metrics.Metric]) -> Activity:
         key=lambda metric: (metric.phase != "eval", metric.series.steps.size),
         default=None,
     )
+    counts, moved = tuple(_counts(run)), tuple(_trained_parameters(run))
     return Activity(
+        signs=counts + moved,
+        counted=bool(counts),
         weights=weights,
         metric_tag=best.tag if best else "",
         metric_steps=_metric_changes(best) if best else _NO_STEPS,
     )
+
+
+def _counts(run: Run) -> Iterator[str]:
+    """Yields what the last checkpoint of each model counted of its training."""
+    last = {one.model: one for one in run.checkpoints}
+    for one in last.values():
+        name = _base(one.path)
+        if one.optimizer_steps:
+            steps = "a step" if one.optimizer_steps == 1 else f"{one.optimizer_steps} steps"
+            yield f"the optimizer made {steps} or more ({name})"
+        elif one.counted and one.step > 0:
+            yield f"{one.step} updates were counted ({name})"
+
+
+def _trained_parameters(run: Run) -> Iterator[str]:
+    """Yields gammas and betas of checkpoints that are not as they begin."""
+    for tag in sorted(run.checkpoint_tags):
+        parsed, series = parse_tag(tag), run.histograms[tag]
+        begin = _BEGIN.get(parsed.role) if parsed else None
+        if begin is not None and series.steps.size:
+            low, high = float(series.minimum[-1]), float(series.maximum[-1])
+            if not (low == high and low in begin):
+                yield f"{tag} is {low:.4g} to {high:.4g}, not {begin[-1]:g} as it begins"
+
+
+_BEGIN = {Role.GAMMA: (0.0, 1.0), Role.BETA: (0.0,)}
+"""Values that parameters begin with; a gamma of 0 begins a residual block as the identity."""
+
+
+def _base(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def change_steps(series: HistogramSeries) -> IntArray:

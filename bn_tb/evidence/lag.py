@@ -21,6 +21,9 @@ from bn_tb.runs.tags import Role
 TRUSTED = 0.05
 """Share of the initial value from which statistics are called warm; three time constants."""
 
+LARGEST_MOMENTUM = 0.999
+"""The slowest customary momentum: the default of tf.contrib.layers.batch_norm (slim)."""
+
 _ROUNDING = 1e-3
 """Relative rounding of float32 averages over some thousand updates, generously."""
 
@@ -233,6 +236,8 @@ def _by_momentum(layer: BatchNormLayer, clock: Clock) -> Lag:
     if layer.motion is Motion.INITIAL:
         return Lag(1.0, held_until(layer), True, None, layer.momentum, layer.momentum_source, True)
     known = Lag(momentum=layer.momentum, momentum_source=layer.momentum_source)
+    if layer.motion is Motion.SNAPSHOT and layer.saved:
+        return _of_checkpoint(layer, known)
     if layer.motion is not Motion.MOVING or (layer.wiring and layer.wiring.zero_debias):
         return known
     start = held_until(layer)
@@ -257,6 +262,30 @@ def _by_momentum(layer: BatchNormLayer, clock: Clock) -> Lag:
         from_defaults=True,
         trusted_from=_trusted_from(layer.momentum, TRUSTED, began, clock),
     )
+
+
+def _of_checkpoint(layer: BatchNormLayer, known: Lag) -> Lag:
+    """Returns the lag of a layer that one checkpoint shows, by its own count of updates.
+
+    Where the momentum is not known, the largest customary one bounds the weight. A count that
+    leaves more than `TRUSTED` began at 0 and 1 only if no variance is below what is left of the 1:
+    else statistics of another training were there before, of which nothing tells.
+    """
+    variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
+    updates, momentum = layer.updates, layer.momentum or LARGEST_MOMENTUM
+    if not updates or variance is None or not variance.steps.size or not 0 < momentum < 1:
+        return known
+    weight = momentum**updates
+    if weight <= TRUSTED:
+        return dataclasses.replace(known, weight=weight, updates=updates)
+    if layer.momentum is None or variance.minimum[0] < weight * (1 - _ROUNDING):
+        return known
+    return dataclasses.replace(known, weight=weight, updates=updates, start=0, from_defaults=True)
+
+
+def is_warm(lag: Lag) -> bool:
+    """Returns whether little of the initial values is left, as counted updates tell."""
+    return lag.updates is not None and lag.weight is not None and lag.weight <= TRUSTED
 
 
 def _trusted_from(momentum: float, share: float, began: float, clock: Clock) -> int | None:

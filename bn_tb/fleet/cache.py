@@ -138,7 +138,7 @@ def _files(experiment: Task) -> str:
         *(
             text
             for run in experiment.found
-            for file in (*run.files, *run.beside)
+            for file in (*run.files, *run.beside, *run.checkpoints)
             for text in (file.path, str(file.size), file.mark)
         ),
         *(run.problem for run in experiment.found),

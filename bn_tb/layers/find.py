@@ -39,7 +39,7 @@ def find_layers(
     join_trees(named)
     wirings, counters = _Wirings(graph), _counters(run, patterns)
     layers = [
-        dataclasses.replace(layer, counters=counters.get(layer.name, {}))
+        _with_source(dataclasses.replace(layer, counters=counters.get(layer.name, {})), run)
         for name, tags in named.items()
         for layer in _layers_named(name, tags, run, wirings)
     ]
@@ -265,6 +265,35 @@ def _framework(tags: list[ParsedTag], wiring: LayerWiring | None) -> Framework:
     if any(parsed.tag.endswith("/histogram") for parsed in tags):
         return Framework.KERAS
     return Framework.UNKNOWN
+
+
+_FRAMEWORKS = {
+    "TensorFlow V1": Framework.TF1,
+    "TensorFlow V2": Framework.TF1,
+    "TensorFlow V2 (objects)": Framework.KERAS,
+    "PyTorch": Framework.TORCH,
+    "Keras": Framework.KERAS,
+    "Keras (h5)": Framework.KERAS,
+}
+"""Who writes a format; an object graph of TensorFlow 2 is most often that of a Keras model."""
+
+
+def _with_source(layer: BatchNormLayer, run: Run) -> BatchNormLayer:
+    """Returns a layer with what its checkpoints tell, if it comes from any."""
+    tags = {tag for tag in (layer.mean_tag, layer.variance_tag) if tag}
+    saved = tags & run.checkpoint_tags
+    if not saved:
+        return layer
+    own = [one for one in run.checkpoints if layer.name.startswith(one.model)]
+    framework = layer.framework
+    if own and framework is Framework.UNKNOWN:
+        framework = _FRAMEWORKS.get(own[-1].format, Framework.UNKNOWN)
+    return dataclasses.replace(
+        layer,
+        sources=("checkpoint",) if saved == tags else ("histogram", "checkpoint"),
+        counted=float(own[-1].step) if own and own[-1].counted else None,
+        framework=framework,
+    )
 
 
 def _graph_framework(wiring: LayerWiring) -> Framework:

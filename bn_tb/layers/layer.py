@@ -29,7 +29,7 @@ class Motion(enum.Enum):
 
     NOT_LOGGED = "not logged"
     SNAPSHOT = "fewer than two steps"
-    INITIAL = "both still at their initial values"
+    INITIAL = "both still at their initial values, at two steps or in a checkpoint"
     CONSTANT = "constant at other values"
     HALF = "one moves, the other is still at its initial value"
     MOVING = "moving"
@@ -55,6 +55,8 @@ class BatchNormLayer:
       framework: Who wrote it, as far as its names tell.
       mixed: How many layers share its tags; 1 when it stands alone.
       position: Its place among them within a step, from 1; 0 if they could not be told apart.
+      sources: Where its statistics come from: `histogram`, `checkpoint`.
+      counted: Updates of the weights until the last checkpoint, or None if it does not say.
     """
 
     name: str
@@ -70,6 +72,8 @@ class BatchNormLayer:
     framework: Framework = Framework.UNKNOWN
     mixed: int = 1
     position: int = 0
+    sources: tuple[str, ...] = ("histogram",)
+    counted: float | None = None
 
     @property
     def statistics(self) -> tuple[tuple[Role, HistogramSeries], ...]:
@@ -92,18 +96,31 @@ class BatchNormLayer:
         """What the statistics did, judged by all points before the first NaN or infinity."""
         if not self.statistics:
             return Motion.NOT_LOGGED
-        if (
-            min(series.steps.size for _, series in self.finite) < 2
-            or self.mixed > 1 > self.position
-        ):
+        fewest = min(series.steps.size for _, series in self.finite)
+        if fewest < (1 if self.saved else 2) or self.mixed > 1 > self.position:
             return Motion.SNAPSHOT
         held = [self.at_initial(role, series) for role, series in self.finite]
         if all(held):
             return Motion.INITIAL
+        if fewest < 2:
+            return Motion.SNAPSHOT
         moves = [bool(changes.any()) for changes in self.changes]
         if not any(moves):
             return Motion.CONSTANT
         return Motion.HALF if any(held) else Motion.MOVING
+
+    @property
+    def saved(self) -> bool:
+        """Whether its statistics come from checkpoints alone: exact, and after training."""
+        return self.sources == ("checkpoint",)
+
+    @property
+    def updates(self) -> float | None:
+        """Updates of the statistics until the last point, as counted, or None."""
+        counter = self.counters.get(Role.UPDATE_COUNT)
+        if counter is None or not counter.values.size:
+            return self.counted
+        return float(counter.values[-1])
 
     @property
     def epsilon(self) -> float:

@@ -10,8 +10,7 @@ from bn_tb.files import place
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import Run
 from bn_tb.runs.tags import TagPatterns
-from bn_tb.sources.hyperparameters import with_hyperparameters
-from bn_tb.sources.logdir import FoundRun, find_runs
+from bn_tb.sources.logdir import FoundRun, completed, find_runs
 
 Experiment = tuple[str, str]
 """Logdir, and name of the experiment in it."""
@@ -101,7 +100,7 @@ class LogFiles:
             self._readers[key] = RunReader(run.name, run.logdir, self._patterns, max_points)
         reader = self._readers[key]
         reader.read(run.files)
-        return with_hyperparameters(reader.run(), run.beside)
+        return completed(reader.run(), run, self._patterns)
 
     def forget(self, runs: Sequence[FoundRun]) -> None:
         """Frees the memory of the readers of these runs."""

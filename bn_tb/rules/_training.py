@@ -40,11 +40,25 @@ def proof_of_training(subject: Subject, last_step: int) -> Proof | None:
     if any(other.activity.weights_stand_still for other in subject.experiment):
         return None
     for other in subject.experiment:
+        if other.activity.signs:
+            line = shortened(other.activity.signs[0]) + _where(other, subject)
+            return Proof(line, other.activity.counted)
+    return _by_metric(subject, last_step) or _by_steps(subject)
+
+
+def _by_metric(subject: Subject, last_step: int) -> Proof | None:
+    for other in subject.experiment:
         tag, steps = other.activity.metric_tag, other.activity.metric_steps
         if tag and (other is not subject or steps[0] <= last_step):
             changed = count(steps.size, "step")
             line = f"the metric {shortened(tag)} changed at {changed} up to {steps[-1]}"
             return Proof(line + _where(other, subject), True)
+    return None
+
+
+def _by_steps(subject: Subject) -> Proof | None:
+    if subject.run.first_step == subject.run.last_step:
+        return None  # one checkpoint, in which nothing shows training
     return Proof("steps advance, and no weight or metric was logged that could tell more", False)
 
 

@@ -44,7 +44,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         )  # fmt: skip
     if damaged:
         yield _evidence(
-            subject.run, damaged, "is damaged or no event file", Severity.WARNING,
+            subject.run, damaged, "is damaged or of another kind", Severity.WARNING,
             "Copy the file again from where it was written.",
         )  # fmt: skip
 
@@ -52,12 +52,13 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 def _evidence(
     run: Run, files: list[FileReport], predicate: str, severity: Severity, fix: str
 ) -> Evidence:
+    kind = "event file" if files[0].kind == "events" else files[0].kind
     first = shortened(files[0].path)
     more = f", and so {len(files) - 1} more" if len(files) > 1 else ""
     some = run.scalars or run.histograms or run.graphs
     rest = "The rest was read and judged." if some else "Nothing in it could be read."
     return Evidence(
-        message=f"The event file {first} {predicate}{more}. {rest}",
+        message=f"The {kind} {first} {predicate}{more}. {rest}",
         proof=tuple(f"{shortened(file.path)}: {file.detail or file.status}" for file in files[:5]),
         fix=fix,
         severity=severity,

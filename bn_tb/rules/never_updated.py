@@ -94,7 +94,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 def _never_updated(layer: BatchNormLayer, min_steps: float) -> bool:
     return (
         layer.motion is Motion.INITIAL
-        and min(series.steps.size for _, series in layer.finite) >= min_steps
+        and (layer.saved or min(series.steps.size for _, series in layer.finite) >= min_steps)
         and not is_folded(layer)
     )
 

@@ -25,6 +25,7 @@ Log at more steps, and analyze the run that trains: its folder, or the folder ab
 
 from collections.abc import Iterator, Mapping
 
+from bn_tb.evidence.lag import is_warm
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._training import proof_of_training
 from bn_tb.rules._words import layers_in_words
@@ -41,7 +42,9 @@ FIX = (
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence for layers with one snapshot, and for layers of a run that does not train."""
     few = [
-        layer for layer in subject.layers if layer.motion is Motion.SNAPSHOT and layer.mixed == 1
+        layer
+        for layer, lag in zip(subject.layers, subject.lags, strict=True)
+        if layer.motion is Motion.SNAPSHOT and layer.mixed == 1 and not is_warm(lag)
     ]
     if few:
         steps = {step for layer in few for step in layer.steps or ()}

@@ -11,14 +11,15 @@ FILE_STATUS = ("ok", "truncated", "corrupt", "not_event_file")
 
 @dataclasses.dataclass(frozen=True)
 class FileReport:
-    """What became of one event file.
+    """What became of one event file or checkpoint.
 
     Attributes:
       path: The path as given or found, not resolved.
       bytes: Size read, in bytes.
-      events: Number of records that were decoded or skipped knowingly.
+      events: Number of records that were decoded or skipped knowingly; of tensors in a checkpoint.
       status: One of `FILE_STATUS`.
       detail: Empty when ok; else one line: byte offset, what was found, what was expected.
+      kind: `events` or `checkpoint`.
     """
 
     path: str
@@ -26,6 +27,7 @@ class FileReport:
     events: int
     status: str
     detail: str = ""
+    kind: str = "events"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +64,27 @@ class Session:
 
 
 @dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint of a run; its tensors are points of the run's histograms.
+
+    Attributes:
+      path: The path as found; of a TensorFlow checkpoint its prefix.
+      format: Name of its format for people.
+      model: What goes before the names of its layers where the run holds several models.
+      step: The step of its points.
+      counted: Whether steps count updates of the weights, rather than epochs or files.
+      optimizer_steps: Steps that its optimizer made, at least, or None if that is not in it.
+    """
+
+    path: str
+    format: str
+    model: str
+    step: int
+    counted: bool
+    optimizer_steps: int | None = None
+
+
+@dataclasses.dataclass(frozen=True)
 class Run:
     """All that was read of one run.
 
@@ -78,6 +101,8 @@ class Run:
       last_step: Largest step of any scalar or histogram, or None.
       all_tags: Every tag met, also those that were skipped, at most `events` names.
       hyperparameters: Those of the run itself (see `hyperparameters.spread`), by name.
+      checkpoints: Its checkpoints, those of each model in the order of their steps.
+      checkpoint_tags: Histogram tags that are tensors of checkpoints.
     """
 
     name: str
@@ -91,3 +116,5 @@ class Run:
     last_step: int | None = None
     all_tags: tuple[str, ...] = ()
     hyperparameters: Values = dataclasses.field(default_factory=dict)
+    checkpoints: tuple[Checkpoint, ...] = ()
+    checkpoint_tags: frozenset[str] = frozenset()

@@ -2,17 +2,21 @@
 
 from bn_tb.errors import UsageError
 from bn_tb.events.run_reader import RunReader
-from bn_tb.files import place
+from bn_tb.files.found import FoundFile
 from bn_tb.runs import tags
 from bn_tb.runs.run import FileReport, Run
-from bn_tb.sources.hyperparameters import with_hyperparameters
 from bn_tb.sources.logdir import (
     Paths,
     as_list,
+    completed,
     find_runs,
+    may_exist,
     point_limits,
     read_on,
 )
+
+_State = tuple[tuple[FileReport, ...], tuple[FoundFile, ...]]
+"""What became of event files, and which checkpoints there are."""
 
 
 class Follower:
@@ -22,16 +26,23 @@ class Follower:
     or became shorter is read afresh together with its run.
     """
 
-    def __init__(self, paths: Paths, patterns: tags.TagPatterns = tags.TagPatterns()) -> None:
+    def __init__(
+        self,
+        paths: Paths,
+        patterns: tags.TagPatterns = tags.TagPatterns(),
+        checkpoints: bool = True,
+    ) -> None:
         """Starts with nothing read.
 
         Args:
           paths: As `read_logdir` takes them; a path that does not exist yet is waited for.
           patterns: Names of statistics taught by the user.
+          checkpoints: Whether to read checkpoints too.
         """
+        self._checkpoints = checkpoints
         self._paths, self._patterns = as_list(paths), patterns
         self._readers: dict[tuple[str, str], RunReader] = {}
-        self._reports: dict[tuple[str, str], tuple[FileReport, ...]] = {}
+        self._reports: dict[tuple[str, str], _State] = {}
         self._runs: dict[tuple[str, str], Run] = {}
 
     @property
@@ -49,7 +60,7 @@ class Follower:
           UsageError: A remote place cannot be listed at the first look.
         """
         try:
-            found = find_runs([path for path in self._paths if place.may_exist(path)])
+            found = find_runs([path for path in self._paths if may_exist(path)], self._checkpoints)
         except UsageError:
             if not self._runs:
                 raise
@@ -63,11 +74,11 @@ class Follower:
                 reader = RunReader(each.name, each.logdir, self._patterns)
             self._readers[key] = reader
             reader.limit(limit)
-            reports = read_on(reader, each)
+            reports = read_on(reader, each), each.checkpoints
             if key in before and reports == self._reports[key]:
                 self._runs[key] = before[key]
             else:
-                run = with_hyperparameters(reader.run(), each.beside)
+                run = completed(reader.run(), each, self._patterns)
                 self._runs[key], self._reports[key] = run, reports
                 changed.append(self._runs[key])
         self._readers = {key: self._readers[key] for key in self._runs if key in self._readers}

@@ -18,6 +18,7 @@ from bn_tb.runs import tags
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import FileReport, Run
 from bn_tb.sources import hyperparameters
+from bn_tb.sources.found_checkpoints import homes, is_checkpoint, is_run
 from bn_tb.sources.hyperparameters import with_hyperparameters
 
 _WORTH_PROCESSES = 64 << 20  # bytes; half a second of work
@@ -56,6 +57,7 @@ class FoundRun:
       logdir: As given by the caller.
       files: Event files in order of their names, which begin with their time.
       beside: A hparams.yaml in the same folder, if there is one.
+      checkpoints: Files of the checkpoints that belong to it.
       size: Bytes of all files.
       problem: Why the folder could not be listed, or an empty string.
     """
@@ -66,6 +68,7 @@ class FoundRun:
     size: int = 0
     problem: str = ""
     beside: tuple[FoundFile, ...] = ()
+    checkpoints: tuple[FoundFile, ...] = ()
 
 
 _Task = tuple[FoundRun, int]  # a run and how many points it may hold
@@ -77,6 +80,7 @@ def read_logdir(
     *,
     progress: Callable[[Progress], None] | None = None,
     jobs: int = 1,
+    checkpoints: bool = True,
 ) -> Iterator[Run]:
     """Reads the runs of one or several logdirs, one run at a time.
 
@@ -84,18 +88,21 @@ def read_logdir(
     `events.experiment.by_experiment` can group them without holding the others in memory.
 
     Args:
-      paths: Folders, searched recursively as TensorBoard does, or single event files.
+      paths: Folders, searched recursively as TensorBoard does, single event files or checkpoints.
       patterns: Names of statistics taught by the user.
       progress: Called some times a second.
       jobs: Processes to use where that is faster; runs and their order are the same.
+      checkpoints: Whether to read checkpoints too.
 
     Yields:
-      One Run per folder that holds event files; experiments in alphabetical order.
+      One Run per folder that holds event files, or checkpoints that belong to no other; experiments
+      in alphabetical order.
 
     Raises:
       UsageError: A path does not exist, or a remote one cannot be listed.
     """
-    yield from read_found(find_runs(paths), patterns, progress=progress, jobs=jobs)
+    found = find_runs(paths, checkpoints)
+    yield from read_found(found, patterns, progress=progress, jobs=jobs)
 
 
 def read_found(
@@ -123,14 +130,14 @@ def read_found(
         costs = [sum(each.size for each, _ in group) for group in groups]
         readers = itertools.chain.from_iterable(in_order(work, groups, costs, jobs))
         for reader, each in zip(readers, found, strict=True):
-            run = with_hyperparameters(reader.run(), each.beside)
+            run = completed(reader.run(), each, patterns)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(sum(file.bytes for file in run.files))
             yield run
         return
     for group in groups:
         for reader, (each, _) in zip(_read_group(group, patterns, report), group, strict=True):
-            yield with_hyperparameters(reader.run(), each.beside)
+            yield completed(reader.run(), each, patterns)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(0)
 
@@ -142,7 +149,25 @@ def read_run(
 ) -> Run:
     """Reads one run; its series are thinned to `max_points` in all, about."""
     (reader,) = _read_group([(found, max_points)], patterns)
-    return with_hyperparameters(reader.run(), found.beside)
+    return completed(reader.run(), found, patterns)
+
+
+def completed(run: Run, found: FoundRun, patterns: tags.TagPatterns = tags.TagPatterns()) -> Run:
+    """Returns a run with what lies beside its event files: hyperparameters and checkpoints.
+
+    A fault that nobody foresaw in reading checkpoints costs them alone.
+    """
+    run = with_hyperparameters(run, found.beside)
+    if not found.checkpoints:
+        return run
+    from bn_tb.sources.checkpoints import with_checkpoints  # logdirs without any do not need it
+
+    try:
+        return with_checkpoints(run, found.checkpoints, patterns)
+    except Exception as error:
+        first = found.checkpoints[0]
+        report = FileReport(first.path, 0, 0, "corrupt", fault_in_words(error), "checkpoint")
+        return dataclasses.replace(run, files=(*run.files, report))
 
 
 def _grouped(tasks: Iterable[_Task]) -> list[list[_Task]]:
@@ -166,8 +191,7 @@ def _read_group(
     progress: Callable[[int], None] | None = None,
 ) -> list[RunReader]:
     readers = [RunReader(run.name, run.logdir, patterns, points) for run, points in group]
-    files = [run.files[0] for run, _ in group]
-    if len(group) > 1 and _read_together(readers, files, patterns):
+    if len(group) > 1 and _read_together(readers, [run.files[0] for run, _ in group], patterns):
         if progress is not None:
             progress(sum(run.size for run, _ in group))
     else:
@@ -191,7 +215,7 @@ def _read_alone(reader: RunReader, found: FoundRun, progress: Callable[[int], No
     try:
         read_on(reader, found, progress)
     except Exception as error:
-        reader.refuse(found.files[0].path, fault_in_words(error))
+        reader.refuse(found.files[0].path if found.files else found.name, fault_in_words(error))
 
 
 def read_on(
@@ -232,30 +256,76 @@ def as_list(paths: Paths) -> list[str]:
     return [os.fspath(path) for path in paths]
 
 
-def find_runs(paths: Paths) -> list[FoundRun]:
+def find_runs(paths: Paths, checkpoints: bool = True) -> list[FoundRun]:
     """Returns the runs of one or several logdirs in the order in which they are read.
+
+    Args:
+      paths: Folders, event files, checkpoints, or prefixes of TensorFlow checkpoints.
+      checkpoints: Whether to look for checkpoints.
 
     Raises:
       UsageError: A path does not exist, or a remote one cannot be listed.
     """
     runs = list[FoundRun]()
     for logdir in as_list(paths):
-        folders = place.folders(logdir, _of_interest)
-        some = [run for folder in folders if (run := _found(folder, logdir)).files]
-        runs += sorted(some, key=lambda run: (experiment_key(run), run.name))
+        folders = list(_folders(logdir, checkpoints))
+        runs += sorted(_found(folders, logdir), key=lambda run: (experiment_key(run), run.name))
     return runs
 
 
-def _found(folder: Folder, logdir: str) -> FoundRun:
+def may_exist(path: str) -> bool:
+    """Returns whether a path, or a TensorFlow checkpoint of this prefix, exists."""
+    return place.may_exist(path) or place.may_exist(f"{path}.index")
+
+
+def _folders(logdir: str, checkpoints: bool) -> Iterator[Folder]:
+    if checkpoints and not place.is_url(logdir) and not os.path.exists(logdir):
+        index = f"{logdir}.index"
+        if os.path.exists(index):
+            for folder in place.folders(os.path.dirname(logdir) or ".", is_checkpoint):
+                if folder.name == ".":
+                    kept = [file for file in folder.files if file.path.startswith(f"{logdir}.")]
+                    yield dataclasses.replace(folder, files=tuple(kept))
+            return
+
+    def wanted(name: str) -> bool:
+        return (
+            is_event_file(name)
+            or name == hyperparameters.FILE
+            or (checkpoints and is_checkpoint(name))
+        )
+
+    yield from place.folders(logdir, wanted)
+
+
+def _found(folders: Sequence[Folder], logdir: str) -> Iterator[FoundRun]:
+    """Yields the runs of a logdir: folders with event files, and checkpoints without any."""
+    runs, models = dict[str, FoundRun](), dict[str, tuple[FoundFile, ...]]()
+    for folder in folders:
+        one, checkpoints = _split(folder, logdir)
+        if one.files:
+            runs[folder.name] = one
+        if checkpoints:
+            models[folder.name] = checkpoints
+    for folder_name, home in homes(models.keys(), runs.keys()).items():
+        files = models[folder_name]
+        run = runs.get(home) or FoundRun(home, logdir, ())
+        if run.files or is_run(files) or files[0].path == logdir:
+            runs[home] = dataclasses.replace(run, checkpoints=(*run.checkpoints, *files))
+    yield from runs.values()
+
+
+def _split(folder: Folder, logdir: str) -> tuple[FoundRun, tuple[FoundFile, ...]]:
+    """Returns the run of a folder, without files if it has none, and its checkpoints."""
     if folder.problem:
-        return FoundRun(folder.name, logdir, (FoundFile(folder.path),), 0, folder.problem)
-    beside = tuple(file for file in folder.files if _name(file) == hyperparameters.FILE)
-    files = tuple(file for file in folder.files if file not in beside)
-    return FoundRun(folder.name, logdir, files, sum(file.size for file in files), beside=beside)
-
-
-def _of_interest(name: str) -> bool:
-    return is_event_file(name) or name == hyperparameters.FILE
+        return FoundRun(folder.name, logdir, (FoundFile(folder.path),), 0, folder.problem), ()
+    files, beside, models = list[FoundFile](), list[FoundFile](), list[FoundFile]()
+    for file in folder.files:
+        name = _name(file)
+        kind = beside if name == hyperparameters.FILE else models if is_checkpoint(name) else files
+        kind.append(file)
+    size = sum(file.size for file in files)
+    return FoundRun(folder.name, logdir, tuple(files), size, beside=tuple(beside)), tuple(models)
 
 
 def _name(file: FoundFile) -> str:

@@ -115,10 +115,16 @@ def test_folder_without_event_files_says_which_folder_to_give(tmp_path, capsys):
     assert re.fullmatch(r"bn_tb: .*no event files .*tensorboard --logdir\n", captured.err)
 
 
-def test_folder_of_checkpoints_is_recognised(tmp_path, capsys):
-    (tmp_path / "model.ckpt-100.index").touch()
+def test_a_checkpoint_that_cannot_be_read_is_named(tmp_path, capsys):
+    (tmp_path / "model.ckpt-100.index").write_bytes(b"half of an index")
     assert run(tmp_path) == 2
-    assert "holds checkpoints (model.ckpt-100.index) but no event files" in capsys.readouterr().err
+    assert "model.ckpt-100: it does not end as a TensorFlow index" in capsys.readouterr().out
+
+
+def test_checkpoints_are_left_out_on_request(tmp_path, capsys):
+    (tmp_path / "model.ckpt-100.index").write_bytes(b"half of an index")
+    assert run("--nocheckpoints", tmp_path) == 2
+    assert "no event files" in capsys.readouterr().err
 
 
 def test_remote_logdir_says_what_to_do(capsys):
@@ -129,9 +135,9 @@ def test_remote_logdir_says_what_to_do(capsys):
 def test_name_of_a_foreign_file_cannot_steer_the_terminal(tmp_path, capsys):
     (tmp_path / "\x1b]0;owned\x07.ckpt").touch()
     assert run(tmp_path) == 2
-    err = capsys.readouterr().err
-    assert "\x1b" not in err
-    assert r"\x1b]0;owned\x07.ckpt" in err
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert r"\x1b]0;owned\x07.ckpt" in out
 
 
 def test_one_event_file_is_a_logdir(logdir, capsys):
@@ -198,7 +204,7 @@ def test_frozen_layers_are_not_stale(logdir, capsys):
 def test_help_lists_every_flag_of_ours_and_no_other(capsys):
     assert run("--help") == 0
     text = capsys.readouterr().out
-    shown = re.findall(r"^  --(\w+)", text, re.MULTILINE)
+    shown = re.findall(r"^  --(?:no)?(\w+)", text, re.MULTILINE)
     ours = [flag.name for group in analyze_flags.GROUPS.values() for flag in group]
     assert shown == ours
     assert all(len(line) <= 100 for line in text.splitlines())

@@ -1,0 +1,65 @@
+"""Which format a file has, by its bytes; one door to all of them."""
+
+from bn_tb.checkpoints import (
+    hdf5,
+    keras_archive,
+    safetensors,
+    tf_bundle,
+    tf_v1,
+    torch_file,
+)
+from bn_tb.checkpoints.contents import CheckpointError, Contents
+from bn_tb.checkpoints.sorted_table import is_table
+from bn_tb.checkpoints.zip_index import ZipIndex, is_zip
+from bn_tb.files.found import RangeFile
+
+Shards = tf_bundle.Shards
+
+_LFS = b"version https://git-lfs.github.com/spec/"
+_PICKLE = b"\x80"
+
+
+class ForeignError(CheckpointError):
+    """The bytes are those of no format that is known."""
+
+
+def read(file: RangeFile, shards: Shards | None = None) -> Contents:
+    """Returns what a checkpoint holds.
+
+    Args:
+      file: The file; of a TensorFlow V2 checkpoint its index.
+      shards: For that index, opens its data files.
+
+    Raises:
+      CheckpointError: It is none that can be read; says why, and what to do.
+      OSError: It cannot be read.
+    """
+    if file.read(0, len(_LFS)) == _LFS:
+        raise CheckpointError("a Git LFS pointer, not the file itself: run git lfs pull")
+    if shards is not None:
+        return tf_bundle.read(file, shards)
+    if is_zip(file):
+        return _of_archive(file, ZipIndex(file))
+    if torch_file.is_stream(file):
+        return torch_file.read_stream(file)
+    if hdf5.is_hdf5(file):
+        return hdf5.read(file)
+    if is_table(file):
+        return tf_v1.read(file)
+    if safetensors.is_safetensors(file):
+        return safetensors.read(file)
+    raise ForeignError(_unknown(file))
+
+
+def _of_archive(file: RangeFile, index: ZipIndex) -> Contents:
+    if keras_archive.is_archive(index):
+        return keras_archive.read(file, index)
+    return torch_file.read_zip(file, index)
+
+
+def _unknown(file: RangeFile) -> str:
+    if not file.size:
+        return "an empty file"
+    if file.read(0, 1) == _PICKLE:
+        return "a pickle that torch.save did not write; save the state_dict with torch.save"
+    return "no checkpoint of a format that is known, or one that is cut off; copy it again"

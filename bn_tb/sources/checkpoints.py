@@ -1,0 +1,260 @@
+"""The checkpoints of a run, read and put into the same series as its event files give."""
+
+import contextlib
+import dataclasses
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from bn_tb.checkpoints import formats
+from bn_tb.checkpoints.contents import CheckpointError
+from bn_tb.checkpoints.snapshot import Snapshot, snapshot_of
+from bn_tb.files import place
+from bn_tb.files.found import FoundFile, RangeFile
+from bn_tb.runs.run import Checkpoint, FileReport, GraphSource, Run
+from bn_tb.runs.series import HistogramSeries
+from bn_tb.runs.tags import STATISTICS, TagPatterns, parse_tag
+from bn_tb.sources.found_checkpoints import FoundCheckpoint, may_be_foreign, together
+from bn_tb.sources.stepping import Steps, steps_of
+
+MOST = 1000
+"""Checkpoints of a run that are read; of more, as many at even distances."""
+
+_LARGEST_GRAPH = 1 << 26  # bytes of a MetaGraph; those of large networks have ten million
+_MOST_NAMES = 10_000
+_FOREIGN = "foreign"  # a file of another program: no word about it where there are others
+
+
+@dataclasses.dataclass(frozen=True)
+class _Read:
+    """One checkpoint that was read."""
+
+    found: FoundCheckpoint
+    snapshot: Snapshot
+
+
+def with_checkpoints(
+    run: Run, files: Iterable[FoundFile], patterns: TagPatterns = TagPatterns()
+) -> Run:
+    """Returns a run with what its checkpoints hold; layers that event files show stay as they are.
+
+    Args:
+      run: As its event files tell; without any if there are none.
+      files: Files of its checkpoints.
+      patterns: Names of statistics taught by the user.
+    """
+    reports, foreign, read = list[FileReport](), list[FileReport](), list[_Read]()
+    for found in _some(together(files)):
+        report, snapshot = _read(found, patterns)
+        (foreign if report.status == _FOREIGN else reports).append(report)
+        read += [_Read(found, snapshot)] if snapshot else []
+    if not reports and not run.files:  # then there is nothing else to speak of
+        reports = [dataclasses.replace(one, status="corrupt") for one in foreign]
+    run = dataclasses.replace(run, files=(*run.files, *reports))
+    for prefix, group in _models(read).items():
+        run = _joined(run, prefix, group, patterns)
+    return run
+
+
+def _some(found: Sequence[FoundCheckpoint]) -> Sequence[FoundCheckpoint]:
+    if len(found) <= MOST:
+        return found
+    return [found[round(at)] for at in np.linspace(0, len(found) - 1, MOST)]
+
+
+def _read(found: FoundCheckpoint, patterns: TagPatterns) -> tuple[FileReport, Snapshot | None]:
+    """Returns what became of a checkpoint, and what it holds."""
+    report = FileReport(found.path, found.size, 0, "ok", kind="checkpoint")
+    try:
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(place.open_file(found.main))
+            shards = _shards(found, stack) if found.has_index else None
+            snapshot = snapshot_of(formats.read(file, shards), patterns)
+    except formats.ForeignError as error:
+        status = _FOREIGN if may_be_foreign(found.main.path) else "corrupt"
+        return dataclasses.replace(report, status=status, detail=str(error)), None
+    except (CheckpointError, OSError) as error:
+        reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+        return dataclasses.replace(report, status="corrupt", detail=_one_line(reason)), None
+    if not snapshot.tags and may_be_foreign(found.main.path) and not found.has_index:
+        detail = "no variables of a model are in it"
+        return dataclasses.replace(report, status=_FOREIGN, detail=detail), None
+    return dataclasses.replace(report, events=len(snapshot.names)), snapshot
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split()) or "cannot be read"
+
+
+def _shards(found: FoundCheckpoint, stack: contextlib.ExitStack) -> formats.Shards:
+    opened = dict[int, RangeFile]()
+
+    def shard(at: int, count: int) -> RangeFile:
+        if at not in opened:
+            name = f".data-{at:05d}-of-{count:05d}"
+            if name not in found.parts:
+                raise CheckpointError(
+                    f"its data file {posixpath.basename(found.path)}{name} is missing: only names "
+                    "and shapes are there; copy it too"
+                )
+            opened[at] = stack.enter_context(place.open_file(found.parts[name]))
+        return opened[at]
+
+    return shard
+
+
+def _models(read: Sequence[_Read]) -> dict[str, list[_Read]]:
+    """Returns checkpoints of one model each: same tensors of same shapes, same name but numbers.
+
+    Where several models lie side by side (`netG_10.pth`, `netD_10.pth`), the name of the file goes
+    before the names of their layers.
+    """
+    with_statistics = [one for one in read if one.snapshot.has_statistics]
+    groups: dict[tuple[object, ...], list[_Read]] = {}
+    for one in with_statistics or read[-1:]:
+        key = (one.snapshot.tags, one.snapshot.shapes, _apart(one.found.path))
+        groups.setdefault(key, []).append(one)
+    if len(groups) == 1:
+        return {"": next(iter(groups.values()))}
+    named: dict[str, list[_Read]] = {}
+    for group in groups.values():
+        stem = _stem(group[0].found.path)
+        name = next(n for at in range(len(groups) + 1) if (n := _numbered(stem, at)) not in named)
+        named[name] = group
+    return named
+
+
+def _numbered(stem: str, at: int) -> str:
+    return f"{stem}#{at + 1}" if at else stem
+
+
+_APART = re.compile(
+    r"(?:fold|run|seed|trial|split|cv|client|worker|exp|version|part|model)[ _=-]?\d+", re.I
+)
+"""Parts of a name that number trainings, not points of one."""
+_NUMBERS = re.compile(r"[ _=.-]*\d+")
+_ENDINGS = re.compile(
+    r"\.(?:pth|pt|ckpt|keras|safetensors|h5|hdf5|bin|tar|weights)$|[ _.-](?:best|last|final)$", re.I
+)
+
+
+def _apart(path: str) -> str:
+    return " ".join(_APART.findall(posixpath.basename(path)))
+
+
+def _stem(path: str) -> str:
+    name = posixpath.basename(path.replace("\\", "/"))
+    while (shorter := _ENDINGS.sub("", name)) != name:
+        name = shorter
+    kept = _apart(name)
+    return kept or _NUMBERS.sub("", name) or name
+
+
+def _joined(run: Run, prefix: str, group: list[_Read], patterns: TagPatterns) -> Run:
+    """Returns a run with the series of one model's checkpoints."""
+    steps = steps_of([one.found.path for one in group], [one.snapshot for one in group])
+    places = sorted(zip(steps.steps, group, strict=True), key=lambda p: (p[0], p[1].found.modified))
+    group = [one for _, one in places]
+    steps = Steps(tuple(step for step, _ in places), steps.counted)
+    logged = _logged_layers(run, patterns)
+    series = {
+        tag: one
+        for tag, one in _series(group, steps, prefix).items()
+        if tag not in run.histograms and not _is_logged(tag, logged, patterns)
+    }
+    ends = [step for step in (run.first_step, run.last_step) if step is not None]
+    ends += [steps.steps[0], steps.steps[-1]] if series else []
+    names = dict.fromkeys((*run.all_tags, *(prefixed(prefix, n) for n in _names(group))))
+    return dataclasses.replace(
+        run,
+        histograms={**run.histograms, **series},
+        graphs=run.graphs or _graphs(group[-1]),
+        first_step=min(ends, default=None),
+        last_step=max(ends, default=None),
+        all_tags=tuple(names),
+        checkpoints=(*run.checkpoints, *_told(group, steps, prefix)),
+        checkpoint_tags=run.checkpoint_tags | series.keys(),
+    )
+
+
+def _names(group: Sequence[_Read]) -> Sequence[str]:
+    return group[-1].snapshot.names[:_MOST_NAMES]
+
+
+def prefixed(prefix: str, name: str) -> str:
+    """Returns the name of a tensor in a run that holds several models."""
+    return f"{prefix}/{name}" if prefix else name
+
+
+def _series(group: Sequence[_Read], steps: Steps, prefix: str) -> dict[str, HistogramSeries]:
+    """Returns one series a tensor, with a point a checkpoint."""
+    written = np.array([one.found.modified for one in group])
+    moments = [one.snapshot.moments for one in group]
+    measures = np.stack([one.measures for one in moments])  # [T, N, 5]
+    bands = np.stack([one.bands for one in moments])
+    identity = np.stack([one.identity for one in moments])
+    return {
+        prefixed(prefix, tag): HistogramSeries(
+            np.array(steps.steps, np.int64),
+            written,
+            *(measures[:, at, 0], measures[:, at, 1], measures[:, at, 2]),
+            *(measures[:, at, 3], measures[:, at, 4]),
+            bands=bands[:, at],
+            identity=identity[:, at],
+        )
+        for at, tag in enumerate(group[0].snapshot.tags)
+    }
+
+
+def _logged_layers(run: Run, patterns: TagPatterns) -> frozenset[str]:
+    """Returns layers whose statistics event files show at two or more steps."""
+    return frozenset(
+        parsed.layer
+        for tag, series in run.histograms.items()
+        if tag not in run.checkpoint_tags
+        and (parsed := parse_tag(tag, patterns))
+        and parsed.role in STATISTICS
+        and np.unique(series.steps).size > 1
+    )
+
+
+def _is_logged(tag: str, logged: frozenset[str], patterns: TagPatterns) -> bool:
+    """Returns whether event files show the layer of a tensor, maybe with more before its name."""
+    parsed = parse_tag(tag, patterns)
+    if parsed is None or not logged:
+        return False
+    own = parsed.layer.replace("/", ".")
+    return any(_same_end(own, layer.replace("/", ".")) for layer in logged)
+
+
+def _same_end(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return long == short or long.endswith(f".{short}")
+
+
+def _told(group: Sequence[_Read], steps: Steps, prefix: str) -> tuple[Checkpoint, ...]:
+    return tuple(
+        Checkpoint(
+            path=one.found.path,
+            format=one.snapshot.format,
+            model=prefix,
+            step=step,
+            counted=steps.counted,
+            optimizer_steps=one.snapshot.optimizer_steps,
+        )
+        for step, one in zip(steps.steps, group, strict=True)
+    )
+
+
+def _graphs(one: _Read) -> tuple[GraphSource, ...]:
+    """Returns the graph or configuration of a checkpoint: inside it, or the MetaGraph beside it."""
+    found = [GraphSource(kind, "", 0, data) for kind, data in one.snapshot.graphs]
+    meta = one.found.parts.get(".meta")
+    if meta is not None and meta.size <= _LARGEST_GRAPH:
+        with contextlib.suppress(OSError):
+            found += [
+                GraphSource("meta_graph_def", "", 0, data) for data in place.read_each([meta])
+            ]
+    return tuple(found)

@@ -1,0 +1,150 @@
+"""Which files are checkpoints, which make up one, and to which run they belong."""
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from bn_tb.files.found import FoundFile
+from bn_tb.runs.experiment import experiment_of
+
+_NAMES = re.compile(
+    r".+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5|(?:pth|pt)\.tar)"
+    r"|.*\.ckpt-\d+|.*model.*\.(?:bin|tar)"
+)
+_AMBIGUOUS = (".h5", ".hdf5", ".bin", ".tar", ".index", ".meta")
+_MODEL = re.compile(r"model|weight|ckpt|checkpoint|epoch|best|last|final|net|\.data-\d{5}-of", re.I)
+_PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
+_INDEX = ".index"
+
+_HOLDERS = frozenset(
+    (
+        *("checkpoint", "checkpoints", "ckpt", "ckpts", "weights", "model", "models", "variables"),
+        *("saved_model", "saved_models", "savedmodel", "save", "saves", "saved", "snapshots"),
+        *("snapshot", "export", "trained_models", "model_checkpoints"),
+    )
+)
+"""Names of folders that say of a training run only that its models are in there."""
+_LOGS = frozenset(("log", "logs", "tb", "tb_logs", "tensorboard", "events", "summary", "summaries"))
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundCheckpoint:
+    """The files of one checkpoint.
+
+    Attributes:
+      path: Its path; of one with an index what TensorFlow calls its prefix.
+      main: The file, or the index.
+      parts: Data files and graph of one with an index, by what follows the prefix.
+    """
+
+    path: str
+    main: FoundFile
+    parts: Mapping[str, FoundFile] = dataclasses.field(default_factory=dict)
+
+    @property
+    def has_index(self) -> bool:
+        """Whether it is an index with data files."""
+        return self.main.path != self.path
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return self.main.size + sum(file.size for file in self.parts.values())
+
+    @property
+    def modified(self) -> float:
+        """When it was written, in seconds since the epoch; 0 where that is not known."""
+        return int(self.main.mark) / 1e9 if self.main.mark.isdecimal() else 0.0
+
+
+def is_checkpoint(name: str) -> bool:
+    """Returns whether a file of this name, without its folder, may belong to a checkpoint."""
+    return bool(_NAMES.fullmatch(name)) and "tfevents" not in name
+
+
+def may_be_foreign(path: str) -> bool:
+    """Returns whether other programs use such a name too, for data that are no model."""
+    return path.endswith(_AMBIGUOUS)
+
+
+def is_run(files: Iterable[FoundFile]) -> bool:
+    """Returns whether checkpoints without event files make a run: one of them is named as one."""
+    names = (posixpath.basename(file.path) for file in files)
+    return any(not may_be_foreign(name) or _MODEL.search(name) for name in names)
+
+
+def together(files: Iterable[FoundFile]) -> list[FoundCheckpoint]:
+    """Returns checkpoints in the order of their numbers; parts without their index are left out."""
+    parts: dict[str, dict[str, FoundFile]] = {}
+    mains = list[FoundFile]()
+    for file in files:
+        part = _PART.fullmatch(file.path)
+        if part:
+            parts.setdefault(part[1], {})[file.path[len(part[1]) :]] = file
+        else:
+            mains.append(file)
+    found = list[FoundCheckpoint]()
+    for main in mains:
+        path = main.path.removesuffix(_INDEX)
+        own = parts.get(path, {})
+        found.append(FoundCheckpoint(path, main, own))
+    return sorted(found, key=lambda one: _natural(one.path))
+
+
+def homes(checkpoints: Collection[str], runs: Collection[str]) -> dict[str, str]:
+    """Returns the run that checkpoints of each folder belong to.
+
+    That is the run of their own folder; else, of the folder that holds the folders named only for
+    holding models (`checkpoints/`), the run there, the training run below it, or the nearest run
+    above it through such folders. Where there is none, they are a run of that folder.
+
+    Args:
+      checkpoints: Folders that hold checkpoints, relative to the logdir; `.` for the logdir.
+      runs: Folders that hold event files.
+    """
+    return {folder: _home(folder, runs) for folder in checkpoints}
+
+
+def _home(folder: str, runs: Collection[str]) -> str:
+    if folder in runs:
+        return folder
+    holder = _without_holders(folder)
+    if holder in runs:
+        return holder
+    beside = [run for run in runs if _is_beside(run, holder)]
+    trains = [run for run in beside if experiment_of(run)[1].startswith("train")]
+    chosen = trains if len(trains) == 1 else beside
+    if len(chosen) == 1:
+        return chosen[0]
+    return holder
+
+
+def _without_holders(folder: str) -> str:
+    parts = folder.split("/")
+    while parts and parts[-1].lower() in _HOLDERS:
+        parts.pop()
+    return "/".join(parts) or "."
+
+
+def _is_beside(run: str, holder: str) -> bool:
+    """Returns whether a run lies in `holder`, in folders that only say that they hold logs."""
+    below = run if holder == "." else run.removeprefix(f"{holder}/")
+    if holder != "." and below == run:
+        return False
+    parts = below.split("/")
+    rest = [part for part in parts if part.lower() not in _LOGS]
+    return not rest or (len(rest) == 1 and bool(experiment_of(rest[0])[1]))
+
+
+def prefix_files(path: str, names: Sequence[str]) -> list[str]:
+    """Returns the names of the files of one TensorFlow checkpoint out of those in its folder."""
+    own = posixpath.basename(path.replace("\\", "/"))
+    return [name for name in names if name.startswith(f"{own}.") and is_checkpoint(name)]
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """Returns what sorts `ckpt-900` before `ckpt-1000`."""
+    return [
+        (int(part[:18]), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)
+    ]

@@ -1,0 +1,83 @@
+"""Where in the training each checkpoint of a series was written."""
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Callable, Sequence
+
+from bn_tb.checkpoints.snapshot import Snapshot
+
+_GLOBAL = ("global_step", "iterations", "_iterations", "iter")  # what frameworks themselves count
+_VAGUE = ("step", "steps", "iteration", "iters", "n_iter", "num_updates", "current_iter", "it")
+_NAMED_STEP = re.compile(
+    r"(?:step|iter|itr|iteration|global_step)[=_-]?(\d{1,15})(?!\d|\.\d)", re.I
+)
+_NUMBER = re.compile(r"(?<![0-9a-zA-Z.])(?:[a-zA-Z]+)?(\d{1,15})(?![0-9a-zA-Z]|\.\d)")
+_LARGEST = 1 << 53
+
+
+@dataclasses.dataclass(frozen=True)
+class Steps:
+    """Steps of the checkpoints of a series, in their order.
+
+    Attributes:
+      steps: One a checkpoint.
+      counted: Whether they count updates of the weights, rather than epochs or files.
+    """
+
+    steps: tuple[int, ...]
+    counted: bool
+
+
+Counter = Callable[[str, Snapshot], float | None]
+
+
+def steps_of(paths: Sequence[str], snapshots: Sequence[Snapshot]) -> Steps:
+    """Returns the steps of checkpoints by the best count that all of them have.
+
+    Best is what the framework counted (global step, iterations of the optimizer), then what layers
+    counted (num_batches_tracked), the steps of an optimizer, numbers whose names say that they
+    count, and the number in the name of the file; else they are numbered in their order.
+    """
+    for counter, counted in _COUNTERS:
+        found = [counter(path, one) for path, one in zip(paths, snapshots, strict=True)]
+        numbers = [number for number in found if number is not None and 0 <= number < _LARGEST]
+        several = len(found) < 2 or len(set(numbers)) > 1
+        if len(numbers) == len(found) and several:
+            return Steps(tuple(map(int, numbers)), counted)
+    return Steps(tuple(range(len(paths))), False)
+
+
+def _named(names: Sequence[str]) -> Counter:
+    def counter(_: str, snapshot: Snapshot) -> float | None:
+        found = {name.lower().split("/")[-1]: value for name, value in snapshot.numbers.items()}
+        return next((found[name] for name in names if name in found), None)
+
+    return counter
+
+
+def _tracked(_: str, snapshot: Snapshot) -> float | None:
+    most = max(snapshot.counts.values(), default=0.0)
+    return most or None
+
+
+def _optimized(_: str, snapshot: Snapshot) -> float | None:
+    steps = snapshot.optimizer_steps
+    return float(steps) if steps is not None and steps > 1 else None
+
+
+def _in_name(path: str, _: Snapshot) -> float | None:
+    name = posixpath.basename(path.replace("\\", "/"))
+    named, numbers = _NAMED_STEP.findall(name), _NUMBER.findall(name)
+    found = named or numbers
+    return float(found[-1]) if found else None
+
+
+_COUNTERS: tuple[tuple[Counter, bool], ...] = (
+    (_named(_GLOBAL), True),
+    (_tracked, True),
+    (_optimized, True),
+    (_named(_VAGUE), False),
+    (_named(("epoch", "epochs", "current_epoch")), False),
+    (_in_name, False),
+)
