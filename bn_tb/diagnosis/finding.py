@@ -52,7 +52,7 @@ class LayerDiagnosis:
       last_step: Last step logged, or None.
       last_change_step: Last step at which a statistic differed from the point before, or None.
       momentum: Weight of the old value per update, or None.
-      momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
+      momentum_source: `graph`, `keras_config`, `flag`, `monitor`, `measured`, or None.
       initial_weight: Share of the initial value that is left at the last step in [0, 1], or None.
       trusted_from: First step whose initial weight is at most 5 %, or None.
       updates: Updates of the statistics until then, or None if unknown.

@@ -51,7 +51,7 @@ class BatchNormLayer:
         increase.
       wiring: What the graph says of this layer, or None.
       momentum: Weight of the old value per update, or None if unknown.
-      momentum_source: `graph`, `keras_config`, `flag`, `measured`, or None.
+      momentum_source: `graph`, `keras_config`, `flag`, `monitor`, `measured`, or None.
       framework: Who wrote it, as far as its names tell.
       mixed: How many layers share its tags; 1 when it stands alone.
       position: Its place among them within a step, from 1; 0 if they could not be told apart.

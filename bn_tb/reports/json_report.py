@@ -55,6 +55,7 @@ def _run(report: Report, diagnosis: RunDiagnosis) -> dict[str, Any]:
 def _file(file: FileReport) -> dict[str, Any]:
     return {
         "path": valid(file.path),
+        "kind": file.kind,
         "bytes": file.bytes,
         "events": file.events,
         "status": file.status,
@@ -75,6 +76,8 @@ def _layer(judged: LayerDiagnosis, layer: BatchNormLayer) -> dict[str, Any]:
         "momentum": _finite(judged.momentum),
         "momentum_source": judged.momentum_source,
         "initial_weight": _finite(judged.initial_weight),
+        "updates": _finite(judged.updates),
+        "sources": list(layer.sources),
     }
 
 

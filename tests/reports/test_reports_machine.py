@@ -61,10 +61,11 @@ def test_json_has_the_keys_of_the_contract_and_no_other():
     assert list(run) == [
         "run", "logdir", "verdict", "files", "first_step", "last_step", "layers", "findings",
     ]  # fmt: skip
-    assert list(run["files"][0]) == ["path", "bytes", "events", "status", "detail"]
+    assert list(run["files"][0]) == ["path", "kind", "bytes", "events", "status", "detail"]
     assert list(run["layers"][0]) == [
         "layer", "verdict", "moving_mean_tag", "moving_variance_tag", "points", "first_step",
         "last_step", "last_change_step", "momentum", "momentum_source", "initial_weight",
+        "updates", "sources",
     ]  # fmt: skip
     assert list(run["findings"][0]) == [
         "code", "name", "severity", "confidence", "layers", "step", "message", "evidence", "fix",
