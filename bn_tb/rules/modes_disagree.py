@@ -17,7 +17,9 @@ things must hold:
 
 The noise of both sides is below that: a mean of N values is known to 1 / sqrt(N) standard
 deviations, a warm average with momentum m to sqrt((1 - m) / (1 + m) / N), together 0.12 for batches
-of 4 values at m = 0.9. How far healthy trainings are from the limits: scripts/calibrate_check.py.
+of 4 values at m = 0.9. Of 1,000 drawn healthy trainings, each checked with batches of two sizes,
+means were 0.80 standard deviations away at most and variances off by a factor of 1.90; none was
+called wrong (scripts/calibrate_check.py: batches of 4 to 256, momentum 0.5 to 0.99).
 
 Why, by layer: exactly 0 and 1 were never updated; one share of the initial values that explains
 mean and variance alike is a lag; else the statistics are those of other data (another domain, a
