@@ -14,6 +14,7 @@ TRAIN = [
 ]
 REMOTE = ["fsspec>=2024.2"]  # s3://, gs://, ...: BSD, pure Python; s3fs, gcsfs, adlfs by the user
 CLUSTER = ["distributed>=2025.2"]  # Dask; survives dead workers, pins nothing of TensorBoard; BSD
+CHECKPOINTS = ["h5py>=3.10"]  # .keras and .h5; BSD, 5 MB with its HDF5, TensorFlow brings it too
 STUDY = ["matplotlib>=3.9"]  # the pictures of docs/studies.md
 TEST = [
     "pytest>=8",
@@ -64,8 +65,9 @@ setuptools.setup(
         "train": TRAIN,
         "study": TRAIN + STUDY,
         "remote": REMOTE,
+        "checkpoints": CHECKPOINTS,
         "cluster": REMOTE + CLUSTER,
-        "dev": TRAIN + STUDY + REMOTE + CLUSTER + TEST + CHECKS,
+        "dev": TRAIN + STUDY + REMOTE + CLUSTER + CHECKPOINTS + TEST + CHECKS,
     },
     entry_points={
         "console_scripts": [

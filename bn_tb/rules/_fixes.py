@@ -31,7 +31,8 @@ layers' own, those of the call on x, the tensor that your training calls the mod
         needed = tf.graph_util.extract_sub_graph(graph, [name]).node
         return x.op.name in [node.name for node in needed]
 
-    updates = [update for layer in model.layers for update in layer.updates if needs_x(update)]
+    updates = [update for layer in model.layers
+               for update in layer.updates if needs_x(update)]
     with tf.control_dependencies(updates):
         train_op = optimizer.minimize(loss)
 
