@@ -41,7 +41,7 @@ def store(server, monkeypatch):
 def logs(tmp_path):
     for name in ("a", "b/train", "b/validation"):
         eb.write(tmp_path / name, eb.VERSION + steps(0, 4))
-    (tmp_path / "a/model.ckpt").write_bytes(b"not of interest")
+    (tmp_path / "a/notes.txt").write_bytes(b"not of interest")
     return tmp_path
 
 
