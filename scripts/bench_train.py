@@ -21,7 +21,7 @@ from absl import app, flags
 
 from bn_tb.training import data, experiment, loop, model
 from bn_tb.training.options import Options
-from bn_tb.training.tf1 import tf
+from bn_tb.training.tf1 import set_seed, tf
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 # isort: split
@@ -59,7 +59,7 @@ def our_turns(folder: pathlib.Path, mnist: data.Mnist) -> dict[str, Turn]:
     """Returns a turn of `bn_tb.train`'s loop, and one of its bare training step."""
     graph = tf.Graph()
     with graph.as_default():
-        tf.set_random_seed(0)
+        set_seed(0)
         inputs = model.placeholders()
         net = experiment.build_graph(Options(folder), inputs)
         session = tf.Session(graph=graph)

@@ -1,6 +1,7 @@
 """Options and fixtures that several test files share."""
 
 import pathlib
+import sys
 
 import pytest
 
@@ -22,3 +23,13 @@ def golden(request):
         assert text == path.read_text(encoding="utf-8")
 
     return compare
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_deterministic_is_left():
+    """`bn_tb.training` makes TensorFlow refuse graphs without a seed, for the whole process."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config
+
+        config.disable_op_determinism()

@@ -5,7 +5,8 @@ import functools
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from bn_tb.training.tf1 import tf  # first: the hparams plugin imports tensorflow, and not quietly
+# First: the hparams plugin imports tensorflow, and not quietly.
+from bn_tb.training.tf1 import set_seed, tf
 
 # isort: split
 from tensorboard.plugins.hparams import api_pb2, summary
@@ -30,7 +31,7 @@ def run(
     """
     graph = tf.Graph()
     with graph.as_default():
-        tf.set_random_seed(options.seed)
+        set_seed(options.seed)
         inputs = placeholders()
         model = build_graph(options, inputs)
     with graph.as_default(), tf.Session(graph=graph) as session:

@@ -9,7 +9,7 @@ from typing import Any
 from bn_tb.training import loop
 from bn_tb.training.data import Mnist
 from bn_tb.training.model import Model, Placeholders, build_model, placeholders
-from bn_tb.training.tf1 import tf
+from bn_tb.training.tf1 import set_seed, tf
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ def session_of(
 ) -> Iterator[tuple[Any, Placeholders, list[Model]]]:
     """Builds one graph with all models; yields a session with initialised variables."""
     with tf.Graph().as_default() as graph:
-        tf.set_random_seed(seed)
+        set_seed(seed)
         inputs = placeholders()
         models = [
             build_model(c.name, inputs, c.net, c.wiring, c.learning_rate) for c in contestants

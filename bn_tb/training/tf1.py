@@ -59,8 +59,16 @@ with _without_startup_notices():
 # branches stay inside their layer. As functions, which is control flow version 2, they fill the
 # Graphs tab with boxes beside the graph, and one of them hides the momentum.
 tf.disable_control_flow_v2()
-# Same seed, same numbers, also with several threads. No cost was seen on a busy machine: the
-# fastest of 150 steps took 31.2 ms, and 30.9 ms without; the medians were 70 and 84 ms.
-tensorflow.config.experimental.enable_op_determinism()
 tensorflow.get_logger().addFilter(_is_no_deprecation)
 warnings.filterwarnings("ignore", message=r"`tf\.layers\.\w+` is deprecated")
+
+
+def set_seed(seed: int) -> None:
+    """Same seed, same numbers, also with several threads; of the default graph and its sessions.
+
+    What it sets holds for the process: later graphs need a seed too, or TensorFlow refuses them.
+    No cost was seen on a busy machine: the fastest of 150 steps took 31.2 ms, and 30.9 ms without;
+    the medians were 70 and 84 ms.
+    """
+    tensorflow.config.experimental.enable_op_determinism()
+    tf.set_random_seed(seed)

@@ -157,7 +157,7 @@ def test_series_of_tf2_summaries_equal_tensorboards(tmp_path):
 def test_series_of_keras_callbacks_equal_tensorboards(framework, tmp_path):
     pytest.importorskip("tensorflow")
     keras = pytest.importorskip(framework)
-    keras.utils.set_random_seed(0)  # other tests of this process may have switched determinism on
+    keras.utils.set_random_seed(0)
     model = keras.Sequential(
         [keras.layers.Dense(4), keras.layers.BatchNormalization(), keras.layers.Dense(1)]
     )
