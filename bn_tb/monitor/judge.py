@@ -1,10 +1,12 @@
 """Live judging: the same rules on the same series, each finding said once, and when it is over."""
 
+import os
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 from bn_tb.diagnosis import Finding, Options, RunDiagnosis, diagnose
-from bn_tb.monitor.event_log import Log
+from bn_tb.monitor.event_log import log_of
 from bn_tb.monitor.history import History, Snapshot
 from bn_tb.monitor.warning import BatchNormWarning
 from bn_tb.rules.verdict import Severity
@@ -22,9 +24,19 @@ class Judge:
     once, and the monitor goes quiet; the training goes on as if it was not there.
     """
 
-    def __init__(self, name: str, log: Log | None, on_finding: OnFinding | None) -> None:
-        self.quiet = False
-        self._history, self._log, self._on_finding = History(name), log, on_finding
+    def __init__(self, logdir: Any, on_finding: OnFinding | None, quiet: bool = False) -> None:
+        """Opens the log.
+
+        Args:
+          logdir: A folder of the run, a SummaryWriter, or None to write nothing.
+          on_finding: Called with each new finding.
+          quiet: Whether to look at nothing: another process of a group does.
+        """
+        named = isinstance(logdir, (str, os.PathLike))
+        self.quiet = quiet
+        self._history = History(os.fspath(logdir) if named else "live")
+        self._log = None if logdir is None or quiet else log_of(logdir)
+        self._on_finding = on_finding
         self._told: dict[str, Finding] = {}
 
     def take(self, look: Callable[[], Snapshot], final: bool = False) -> bool:

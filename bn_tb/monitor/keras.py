@@ -1,19 +1,17 @@
 """Keras 3 and tf_keras: `model.fit(callbacks=[BatchNormMonitor("logs/run", every=100)])`."""
 
-import os
 from typing import Any
 
 import numpy as np
 
 from bn_tb.diagnosis import RunDiagnosis
-from bn_tb.monitor.event_log import log_of
 from bn_tb.monitor.history import Snapshot
 from bn_tb.monitor.judge import Judge, OnFinding
-from bn_tb.repair.keras import layers_of
+from bn_tb.repair.keras import layers_of, values_of
 
 _HOOKS = (
-    *("on_epoch_begin", "on_epoch_end", "on_train_batch_begin", "on_batch_begin", "on_batch_end"),
-    *("on_test_begin", "on_test_end", "on_test_batch_begin", "on_test_batch_end"),
+    *("on_epoch_end", "on_train_batch_begin", "on_batch_begin", "on_batch_end"),
+    *("on_test_end", "on_test_batch_begin"),
     *("on_predict_begin", "on_predict_end", "on_predict_batch_begin", "on_predict_batch_end"),
 )
 """Methods of a Keras callback that have nothing to do here."""
@@ -24,7 +22,9 @@ class BatchNormMonitor:
 
     It has the methods of a callback of Keras 3 and of tf_keras and derives from neither, so that
     one class serves both and neither is imported. Every `every` optimizer steps, and at the end, it
-    writes each layer's statistics, gamma, beta and momentum.
+    writes each layer's statistics (under tf.distribute those of each replica, too), gamma, beta and
+    momentum, and how many batches were trained on and evaluated. Between two looks it only counts
+    in Python: nothing waits for a device.
     """
 
     _supports_tf_logs = False  # tf_keras asks; logs are not used here
@@ -49,7 +49,7 @@ class BatchNormMonitor:
         self._on_finding = on_finding
         self._judge: Judge | None = None
         self._model: Any = None
-        self._looked = 0
+        self._training, self._evaluation, self._looked = _Batches(), _Batches(), 0
         self.params: dict[str, Any] = {}
 
     @property
@@ -68,21 +68,31 @@ class BatchNormMonitor:
     def on_train_begin(self, logs: Any = None) -> None:
         """Opens the log and looks for the first time."""
         if self._judge is None:
-            log = None if self._logdir is None else log_of(self._logdir)
-            named = isinstance(self._logdir, (str, os.PathLike))
-            name = os.fspath(self._logdir) if named else "live"
-            self._judge = Judge(name, log, self._on_finding)
+            self._judge = Judge(self._logdir, self._on_finding)
         self._judge.take(self._look)
-        self._looked = self._steps()
+        self._looked = self._training.all
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Batches count from 0 in each epoch."""
+        self._training.begin()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Batches count from 0 in each evaluation."""
+        self._evaluation.begin()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Looks when enough steps were made; one call may stand for several steps."""
-        steps = self._steps()
-        if self._judge is None or steps // self._every == self._looked // self._every:
+        """Looks when enough steps were made; one call may stand for several batches."""
+        self._training.until(batch)
+        steps = (self._training.all - self._looked) // self._batches_of_a_step()
+        if self._judge is None or steps < self._every:
             return
-        self._looked = steps
+        self._looked = self._training.all
         if self._judge.take(self._look) and self._stop:
             self._model.stop_training = True
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts."""
+        self._evaluation.until(batch)
 
     def on_train_end(self, logs: Any = None) -> None:
         """Looks a last time."""
@@ -99,7 +109,7 @@ class BatchNormMonitor:
         return True
 
     def _implements_test_batch_hooks(self) -> bool:
-        return False
+        return True
 
     def _implements_predict_batch_hooks(self) -> bool:
         return False
@@ -109,8 +119,8 @@ class BatchNormMonitor:
             return _nothing
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _steps(self) -> int:
-        return int(_numpy(self._model.optimizer.iterations)[0])
+    def _batches_of_a_step(self) -> int:
+        return getattr(self._model.optimizer, "gradient_accumulation_steps", None) or 1
 
     def _look(self) -> Snapshot:
         histograms, scalars = {}, {}
@@ -118,18 +128,40 @@ class BatchNormMonitor:
             for key in ("moving_mean", "moving_variance", "gamma", "beta"):
                 values = getattr(layer, key, None)
                 if values is not None:
-                    histograms[f"{name}/{key}"] = _numpy(values)
+                    histograms[f"{name}/{key}"] = values_of(values).reshape(-1)
+            for key in ("moving_mean", "moving_variance"):
+                for at, values in enumerate(_replicas(getattr(layer, key))):
+                    histograms[f"{name}/{key}/replica_{at}"] = values.reshape(-1)
             scalars[f"{name}/statistics_momentum"] = float(layer.momentum)
-        steps = self._steps()
-        return Snapshot(steps, histograms, scalars | {"optimizer_steps": float(steps)})
+        steps = int(values_of(self._model.optimizer.iterations))
+        scalars["optimizer_steps"] = float(steps)
+        scalars["training_batches"] = float(self._training.all)
+        scalars["evaluation_batches"] = float(self._evaluation.all)
+        return Snapshot(steps, histograms, scalars)
+
+
+class _Batches:
+    """Counts batches by the number of the last one in its epoch."""
+
+    def __init__(self) -> None:
+        self.all, self._last = 0, -1
+
+    def begin(self) -> None:
+        self._last = -1
+
+    def until(self, batch: int) -> None:
+        self.all, self._last = self.all + batch - self._last, batch
+
+
+def _replicas(variable: Any) -> list[np.ndarray]:
+    """Returns what each replica of tf.distribute holds; nothing outside of it.
+
+    A variable that is shared shows one replica (Keras 3) or the mean (tf_keras). Only components
+    are read, which needs no other process.
+    """
+    parts = getattr(getattr(variable, "_value", variable), "values", None)
+    return [values_of(part) for part in parts] if isinstance(parts, tuple) else []
 
 
 def _nothing(*_: Any, **__: Any) -> None:
     pass
-
-
-def _numpy(value: Any) -> np.ndarray:
-    value = getattr(value, "value", value)
-    value = value() if callable(value) else value
-    value = value.detach().cpu() if hasattr(value, "detach") else value
-    return np.array(value, np.float64).reshape(-1)

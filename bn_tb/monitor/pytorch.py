@@ -5,16 +5,15 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from bn_tb.diagnosis import RunDiagnosis
-from bn_tb.monitor.event_log import log_of
 from bn_tb.monitor.history import Snapshot
 from bn_tb.monitor.judge import Judge, OnFinding
+from bn_tb.monitor.passes import Passes
 from bn_tb.monitor.warning import BatchNormError
-from bn_tb.repair.pytorch import layers_of
+from bn_tb.repair.pytorch import layers_of, values_of
 
 
 class BatchNormMonitor:
@@ -51,19 +50,18 @@ class BatchNormMonitor:
         """
         self._layers = layers_of(model)
         self._every, self._stop, self.steps = every, stop, 0
-        self._passes = {name: [0, 0] for name in self._layers}
+        self._passes = {name: Passes() for name in self._layers}
         self._handles: list[Any] = []
         rank, ranks = _rank()
         if ranks > 1 and every_rank and isinstance(logdir, (str, os.PathLike)):
             logdir = os.path.join(os.fspath(logdir), f"rank_{rank}")
         silent = rank > 0 and not every_rank
-        name = os.fspath(logdir) if isinstance(logdir, (str, os.PathLike)) else "live"
-        log = None if logdir is None or silent else log_of(logdir)
-        self._judge = Judge(name, log, on_finding)
-        self._judge.quiet = silent
-        for layer_name, layer in self._layers.items():
-            counter = _PassCounter(self._passes[layer_name])
-            self._handles.append(layer.register_forward_pre_hook(counter))
+        self._judge = Judge(logdir, on_finding, quiet=silent)
+        # Inside a compiled model hooks would be compiled; the call of the whole of it is seen.
+        whole = dict.fromkeys(self._layers, model) if hasattr(model, "_orig_mod") else self._layers
+        for layer_name, called in whole.items():
+            counter = _PassCounter(self._layers[layer_name], self._passes[layer_name])
+            self._handles.append(called.register_forward_pre_hook(counter))
         optimizers = [optimizer] if isinstance(optimizer, torch.optim.Optimizer) else optimizer
         for one in list(optimizers or ())[:1]:
             self._handles.append(one.register_step_post_hook(self._stepped))
@@ -72,6 +70,8 @@ class BatchNormMonitor:
     def step(self) -> None:
         """Counts an optimizer step, for loops without an optimizer of PyTorch."""
         self.steps += 1
+        for passes in self._passes.values():
+            passes.step()
         if self.steps % self._every == 0 and self._judge.take(self._look) and self._stop:
             raise BatchNormError("batch norm is broken; see the warnings of bn_tb")
 
@@ -103,14 +103,15 @@ class BatchNormMonitor:
             for key in ("running_mean", "running_var", "weight", "bias"):
                 values = getattr(layer, key, None)
                 if values is not None and not torch.nn.parameter.is_lazy(values):
-                    histograms[f"{name}/{key}"] = _numpy(values)
+                    histograms[f"{name}/{key}"] = values_of(values).reshape(-1)
             if layer.num_batches_tracked is not None:
                 scalars[f"{name}/num_batches_tracked"] = float(layer.num_batches_tracked)
             if layer.momentum is not None:
                 scalars[f"{name}/statistics_momentum"] = 1 - layer.momentum
-            training, evaluation = self._passes[name]
-            scalars[f"{name}/training_passes"] = float(training)
-            scalars[f"{name}/evaluation_passes"] = float(evaluation)
+            passes = self._passes[name]
+            if passes.counted or not self.steps:
+                scalars[f"{name}/training_passes"] = float(passes.for_training)
+                scalars[f"{name}/evaluation_passes"] = float(passes.evaluation)
         return Snapshot(self.steps, histograms, scalars)
 
 
@@ -121,12 +122,12 @@ class _PassCounter:
     library that does nothing. Under torch.compile it would be traced, so there it does not count.
     """
 
-    def __init__(self, passes: list[int]) -> None:
-        self._passes = passes
+    def __init__(self, layer: _BatchNorm, passes: Passes) -> None:
+        self._layer, self._passes = layer, passes
 
-    def __call__(self, layer: _BatchNorm, arguments: Any) -> None:
+    def __call__(self, called: torch.nn.Module, arguments: Any) -> None:
         if not torch.compiler.is_compiling():
-            self._passes[0 if layer.training else 1] += 1
+            self._passes.add(self._layer.training, torch.is_grad_enabled())
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return getattr, (contextlib.nullcontext, "__exit__")
@@ -137,8 +138,3 @@ def _rank() -> tuple[int, int]:
     if distributed.is_available() and distributed.is_initialized():
         return distributed.get_rank(), distributed.get_world_size()
     return 0, 1
-
-
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    values: np.ndarray = tensor.detach().double().cpu().numpy().reshape(-1).copy()
-    return values

@@ -1,6 +1,5 @@
 """TensorFlow 1 sessions: a hook that logs and judges, and a repair of the statistics."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -8,7 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from bn_tb.errors import UsageError
-from bn_tb.monitor.event_log import log_of
 from bn_tb.monitor.history import Snapshot
 from bn_tb.monitor.judge import Judge, OnFinding
 from bn_tb.repair.moments import Moments, Statistics
@@ -37,9 +35,7 @@ class BatchNormHook(v1.train.SessionRunHook):  # type: ignore[misc, name-defined
           on_finding: Called with each new finding.
           stop: Whether a finding of severity error ends the training (`request_stop`).
         """
-        log = None if logdir is None else log_of(logdir)
-        name = os.fspath(logdir) if isinstance(logdir, (str, os.PathLike)) else "live"
-        self._judge = Judge(name, log, on_finding)
+        self._judge = Judge(logdir, on_finding)
         self._every, self._stop, self._step, self._looked = every, stop, 0, -1
         self._variables: list[Any] = []
         self._global_step: Any = None

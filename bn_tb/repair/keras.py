@@ -98,7 +98,7 @@ def _call(model: Any, batch: Any, training: bool, forward: Forward | None) -> An
 
 
 def _stored(layer: Any) -> Statistics:
-    return Statistics(_numpy(layer.moving_mean), _numpy(layer.moving_variance))
+    return Statistics(values_of(layer.moving_mean), values_of(layer.moving_variance))
 
 
 def _assign(layer: Any, statistics: Statistics) -> None:
@@ -106,7 +106,8 @@ def _assign(layer: Any, statistics: Statistics) -> None:
     layer.moving_variance.assign(statistics.variance.astype(np.float32))
 
 
-def _numpy(value: Any) -> np.ndarray:
+def values_of(value: Any) -> np.ndarray:
+    """Returns a copy of a variable or tensor of any backend, float64, in its shape."""
     value = getattr(value, "value", value)
     value = value() if callable(value) else value
     if hasattr(value, "detach"):
@@ -119,7 +120,7 @@ def _outputs(output: Any) -> list[np.ndarray]:
         output = list(output.values())
     if isinstance(output, (list, tuple)):
         return [array for one in output for array in _outputs(one)]
-    array = _numpy(output)
+    array = values_of(output)
     return [array] if array.size else []
 
 
@@ -127,7 +128,7 @@ def _outputs(output: Any) -> list[np.ndarray]:
 def _left_as_it_was(model: Any, layers: dict[str, Any], measured: dict[str, Any]) -> Iterator[None]:
     """Sets momenta to 0 and noise off; puts everything back, random states too."""
     before = [(layer, name, value) for layer, name, value in _switches(model, measured)]
-    weights = [(v, _numpy(v)) for v in model.non_trainable_variables if _is_seed(v)]
+    weights = [(v, values_of(v)) for v in model.non_trainable_variables if _is_seed(v)]
     statistics = {name: (layer, _stored(layer)) for name, layer in layers.items()}
     thawed = [layer for layer in measured.values() if not layer.trainable]
     python, state = random.getstate(), np.random.get_state()

@@ -90,10 +90,11 @@ def _ready(layer: _BatchNorm) -> bool:
 
 def _stored(layer: _BatchNorm) -> Statistics:
     assert layer.running_mean is not None and layer.running_var is not None
-    return Statistics(_numpy(layer.running_mean), _numpy(layer.running_var))
+    return Statistics(values_of(layer.running_mean), values_of(layer.running_var))
 
 
-def _numpy(tensor: torch.Tensor) -> np.ndarray:
+def values_of(tensor: torch.Tensor) -> np.ndarray:
+    """Returns a copy of a tensor on any device, float64, in its shape."""
     values: np.ndarray = tensor.detach().double().cpu().numpy().copy()
     return values
 
@@ -141,7 +142,8 @@ class _Taker:
         values = values.double() if values.device.type != "mps" else values.float()
         mean = values.mean(axes)
         variance = values.var(axes, unbiased=False)
-        self._into.add(_numpy(mean), _numpy(variance), values.numel() / max(values.shape[1], 1))
+        each = values.numel() / max(values.shape[1], 1)
+        self._into.add(values_of(mean), values_of(variance), each)
 
 
 @contextlib.contextmanager
@@ -195,7 +197,7 @@ def _call(model: torch.nn.Module, batch: Any) -> Any:
 def _outputs(output: Any) -> list[np.ndarray]:
     """Returns the floating tensors of an output, which may be nested."""
     if isinstance(output, torch.Tensor):
-        return [_numpy(output)] if output.is_floating_point() else []
+        return [values_of(output)] if output.is_floating_point() else []
     if isinstance(output, dict):
         output = list(output.values())
     if isinstance(output, (tuple, list)):

@@ -8,8 +8,11 @@ statistics of replica 0, or a mean of variances that is too small.
 
 ## How it is decided
 Runs of one experiment whose names differ in the number of a rank, replica, worker or GPU only; all
-weights logged in both are bit for bit equal at their last common step, so they are one job. For
-each layer the variance over the replicas of the moving mean (average, smallest and largest
+weights logged in both are bit for bit equal at their last common step, so they are one job. Or one
+run that holds the statistics of each replica (`.../moving_mean/replica_0`, as `bn_tb.monitor`
+writes them under tf.distribute, which keeps the weights equal).
+
+For each layer the variance over the replicas of the moving mean (average, smallest and largest
 channel), divided by the mean variance (for single channels by the largest), is above `ratio` = 0.1.
 The pooled variance is the mean variance plus that variance over replicas, so the limit
 says that a tenth of the variance is missing. Identically distributed shards give below 0.01.
@@ -57,32 +60,49 @@ FIX = (
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
-    """Yields one piece of evidence, in the first of the replicas."""
-    replicas = _replicas(subject)
-    if len(replicas) < 2 or replicas[0] is not subject or not _same_weights(replicas):
-        return
-    ratios = {
-        name: ratio
-        for name, layers in _common_layers(replicas).items()
-        if (ratio := _ratio(layers)) > limits["ratio"]
-    }
+    """Yields one piece of evidence, for runs in the first of the replicas."""
+    runs = _replicas(subject)
+    if len(runs) > 1 and runs[0] is subject and _same_weights(runs):
+        names = ", ".join(shortened(one.run.name) for one in runs[:4])
+        yield from _disagreements(_common_layers(runs), names, limits["ratio"])
+    inside = {layer.name: _replicas_of(layer, subject) for layer in subject.layers}
+    inside = {name: layers for name, layers in inside.items() if len(layers) > 1}
+    yield from _disagreements(inside, "of one run", limits["ratio"])
+
+
+def _disagreements(
+    replicas: Mapping[str, Sequence[BatchNormLayer]], names: str, limit: float
+) -> Iterator[Evidence]:
+    """Yields one piece of evidence about the layers that differ; `replicas` holds each by layer."""
+    ratios = {name: ratio for name, layers in replicas.items() if (ratio := _ratio(layers)) > limit}
     if not ratios:
         return
     worst = max(ratios, key=lambda name: ratios[name])
     yield Evidence(
         message=(
-            f"{len(replicas)} replicas with equal weights hold different moving statistics in "
-            f"{layers_in_words(list(ratios))}: each has seen another part of the data, and what is "
-            "saved belongs to none of them."
+            f"{len(replicas[worst])} replicas with equal weights hold different moving statistics "
+            f"in {layers_in_words(list(ratios))}: each has seen another part of the data, and what "
+            "is saved belongs to none of them."
         ),
         proof=(
             f"{worst}: variance over the replicas of the mean is {ratios[worst]:.3g} of the mean "
             "variance",
-            "replicas: " + ", ".join(shortened(one.run.name) for one in replicas[:4]),
+            f"replicas: {names}",
         ),
         fix=FIX,
         layers=tuple(ratios),
     )
+
+
+def _replicas_of(layer: BatchNormLayer, subject: Subject) -> list[BatchNormLayer]:
+    """Returns what a run holds of each replica of one layer, in their order."""
+    found: list[BatchNormLayer] = []
+    while True:
+        tags = [f"{tag}/replica_{len(found)}" for tag in (layer.mean_tag, layer.variance_tag)]
+        mean, variance = (subject.run.histograms.get(tag) for tag in tags)
+        if mean is None or variance is None:
+            return found
+        found.append(BatchNormLayer(layer.name, mean=as_shown(mean), variance=as_shown(variance)))
 
 
 def _replicas(subject: Subject) -> list[Subject]:

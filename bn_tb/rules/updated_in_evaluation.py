@@ -8,8 +8,9 @@ saved are those of the data that happened to be evaluated last.
 
 ## How it is decided
 - A monitor counts passes: the statistics of a layer were updated more often than it was called in
-  training mode for training (`statistics_updates` above `training_passes`, by more than `share` =
-  5 %): counted, a warning.
+  training mode for training (`num_batches_tracked` above `training_passes`, by more than `share` =
+  5 %): counted, a warning. Passes in training mode without gradients are training (the generator's,
+  for a step of its discriminator) unless they come now and then in long stretches.
 - `num_batches_tracked` is logged at every step: it grows by exactly one update a step between
   evaluations, and by more than `jump` = 1.2 updates a step across each of `evaluations` = 2 or more
   steps at which an evaluation metric is logged: a warning.
@@ -92,9 +93,15 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 def _passes(layer: BatchNormLayer, limits: Mapping[str, float]) -> str:
     updates = layer.counters.get(Role.UPDATE_COUNT)
     passes = layer.counters.get(Role.TRAINING_PASSES)
-    if updates is None or passes is None or not updates.steps.size or not passes.steps.size:
+    if updates is None or passes is None:
         return ""
-    made, wanted = (float(one.values[-1] - one.values[0]) for one in (updates, passes))
+    steps = np.intersect1d(updates.steps, passes.steps)
+    if not steps.size:
+        return ""
+    made, wanted = (
+        float(np.diff(one.values[np.searchsorted(one.steps, steps[[0, -1]])])[0])
+        for one in (updates, passes)
+    )
     if not made > wanted * (1 + limits["share"]) > 0:
         return ""
     return f"{count(made, 'update')} where training made {wanted:.0f}"

@@ -22,6 +22,7 @@ class Role(enum.Enum):
     TRAINING_PASSES = "training_passes"
     EVALUATION_PASSES = "evaluation_passes"
     MOMENTUM = "momentum"
+    REPLICA = "statistic of one replica"
 
 
 STATISTICS = (Role.MOVING_MEAN, Role.MOVING_VARIANCE)
@@ -146,6 +147,7 @@ _BATCH_NORM = re.compile(r"bn|batch_?norm", re.IGNORECASE)
 # the output number of a variable's name, then `_0` (`moving_mean:0` made legal) or `_1` (TF1 makes
 # a summary's name unique).
 _HISTOGRAM = re.compile(r"(?:/summaries)?/hist(?:ogram)?(?:_\d+)?$", re.IGNORECASE)
+_REPLICA = re.compile(r"/replica_\d+$")  # tf.distribute: a variable's copy on one device
 _OUTPUT = re.compile(r":\d+$")
 _UNIQUE = re.compile(r"_\d+$")
 _TREE_KEY = re.compile(r"\[['\"]?([^'\"\[\]]+)['\"]?\]")  # jax.tree_util.keystr: ['bn']['mean']
@@ -176,10 +178,13 @@ def _known(tag: str) -> ParsedTag | None:
     name = _OUTPUT.sub("", _HISTOGRAM.sub("", tag))
     if "[" in name:
         name = _TREE_KEY.sub(r"/\1", name).lstrip("/.")
-    found = _statistic_or_weight(name)
+    shared = _REPLICA.sub("", name)
+    found = _statistic_or_weight(shared)
     if found is None:
         return None
     layer, role, reason = found
+    if shared != name:
+        return ParsedTag(tag, layer, Role.REPLICA, reason) if role in STATISTICS else None
     if _NORMALISER.search(name.lower()):
         return None
     if role not in STATISTICS and _NOT_A_WEIGHT.search(name.lower()):

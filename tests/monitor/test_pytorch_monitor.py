@@ -2,7 +2,11 @@
 
 import copy
 import io
+import os
 import pickle
+import socket
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -13,6 +17,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import bn_tb  # noqa: E402
 from bn_tb.monitor.pytorch import BatchNormMonitor  # noqa: E402
 from tests.builders import toy_torch as toy  # noqa: E402
+from tests.places import ROOT  # noqa: E402
 
 
 def told(caught):
@@ -55,7 +60,7 @@ def test_a_healthy_training_is_left_in_peace(tmp_path):
     assert logged.verdict == "healthy"
 
 
-def test_a_validation_in_training_mode_is_counted(tmp_path):
+def test_passes_are_counted_by_mode(tmp_path):
     model = toy.net()
     monitor = BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path, every=10)
     toy.train(model, optimizer, 20)
@@ -66,6 +71,108 @@ def test_a_validation_in_training_mode_is_counted(tmp_path):
     assert run.scalars["1/training_passes"].values[-1] == 20
     assert run.scalars["1/evaluation_passes"].values[-1] == 5
     assert run.scalars["optimizer_steps"].values[-1] == 20
+
+
+def test_a_validation_in_training_mode_is_found(tmp_path):
+    model = toy.net()
+    with (
+        pytest.warns(bn_tb.BatchNormWarning, match="BN206 updated-in-evaluation"),
+        BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path, every=10),
+    ):
+        for _ in range(5):
+            toy.train(model, optimizer, 20)
+            with torch.no_grad():
+                for _ in range(8):
+                    model(toy.batch()[0])
+    assert "BN206" in {one.code for one in bn_tb.diagnose(tmp_path).findings}
+
+
+def test_a_generator_that_runs_for_its_discriminator_is_no_validation(tmp_path):
+    model = toy.net()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with BatchNormMonitor(model, optimizer := toy.sgd(model), tmp_path, every=10):
+            for _ in range(100):
+                with torch.no_grad():
+                    for _ in range(5):
+                        model.train()(toy.batch()[0])
+                toy.train(model, optimizer, 1)
+    assert bn_tb.diagnose(tmp_path).verdict == "healthy"
+
+
+@pytest.mark.parametrize("given", ["the compiled model", "the model inside"])
+def test_a_compiled_model_is_judged_and_what_cannot_be_counted_is_left_out(tmp_path, given):
+    model = toy.net()
+    compiled = torch.compile(model, backend="eager")
+    watched = compiled if given == "the compiled model" else model
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with BatchNormMonitor(watched, optimizer := toy.sgd(model), tmp_path, every=10):
+            toy.train(compiled, optimizer, 60, validate_every=20)
+    (run,) = bn_tb.read_logdir(tmp_path)
+    passes = [run.scalars[f"1/{kind}_passes"].values[-1] for kind in ("training", "evaluation")]
+    assert passes == ([60, 3] if given == "the compiled model" else [0, 0])
+    assert bn_tb.diagnose(tmp_path).verdict == "healthy"
+
+
+RANK = """
+import os, sys, warnings
+import torch
+from torch import distributed, nn
+from bn_tb.monitor.pytorch import BatchNormMonitor
+from tests.builders import toy_torch as toy
+folder, shift, every_rank = sys.argv[1:]
+distributed.init_process_group("gloo")
+rank = distributed.get_rank()
+plain = toy.net()
+model = nn.parallel.DistributedDataParallel(plain, broadcast_buffers=False)
+optimizer = toy.sgd(model)
+warnings.simplefilter("ignore")
+with BatchNormMonitor(model, optimizer, folder, every=10, every_rank=every_rank == "yes"):
+    for _ in range(40):
+        x, y = toy.batch()
+        loss = nn.functional.cross_entropy(model(x + rank * float(shift)), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+distributed.destroy_process_group()
+"""
+
+
+def ranks(folder, shift, every_rank):
+    """Trains with DistributedDataParallel in two processes; returns the diagnoses."""
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
+    command = [sys.executable, "-c", RANK, str(folder), str(shift), every_rank]
+    running = [
+        subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | address | {"RANK": str(rank)},
+            stderr=subprocess.PIPE,
+        )
+        for rank in range(2)
+    ]
+    for one in running:
+        _, errors = one.communicate()
+        assert one.returncode == 0, errors.decode()[-2000:]
+    return bn_tb.diagnose(folder)
+
+
+def _free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+def test_of_several_processes_the_first_one_writes(tmp_path):
+    (one,) = ranks(tmp_path, 0.0, "no")
+    assert (one.subject.run.name, one.verdict) == (".", "healthy")
+
+
+def test_ranks_that_see_other_data_disagree(tmp_path):
+    judged = ranks(tmp_path, 30.0, "yes")
+    assert {one.subject.run.name for one in judged} == {"rank_0", "rank_1"}
+    assert "BN502" in {finding.code for finding in judged.findings}
 
 
 def test_a_fault_that_ends_is_said_to_be_resolved():
@@ -90,8 +197,7 @@ def test_stop_ends_the_training_on_an_error():
     assert monitor.steps < 50
 
 
-@pytest.mark.parametrize("watched", [False, True])
-def test_a_training_is_bit_for_bit_the_same_with_and_without(tmp_path, watched):
+def test_a_training_is_bit_for_bit_the_same_with_and_without(tmp_path):
     results = []
     for monitor in (None, tmp_path):
         model = toy.net(dropout=0.3)
@@ -127,7 +233,7 @@ def test_the_model_is_pickled_copied_and_saved_as_if_nobody_looked():
     buffer.seek(0)
     for twin in (copy.deepcopy(model), torch.load(buffer, weights_only=False)):
         twin(toy.batch()[0])
-    assert monitor._passes == {"1": [0, 0]}
+    assert not monitor._passes["1"].counted
     monitor.close()
     assert not model[1]._forward_pre_hooks
 
@@ -142,7 +248,7 @@ def test_skipped_steps_and_accumulated_gradients_are_no_steps():
         if index % 4 == 3:
             optimizer.step()
     monitor.close()
-    assert (monitor.steps, monitor._passes["1"][0]) == (10, 40)
+    assert (monitor.steps, monitor._passes["1"].for_training) == (10, 40)
 
 
 def test_a_summary_writer_of_the_user_is_written_and_left_open(tmp_path):

@@ -107,6 +107,27 @@ def _():
     return _ranks(10.0)
 
 
+def _inside(shift):
+    one, other = (each.histograms for each in _ranks(shift))
+    copies = {
+        f"{tag}/replica_{at}": series
+        for at, histograms in enumerate((one, other))
+        for tag, series in histograms.items()
+        if "moving" in tag or "running" in tag
+    }
+    return run({**one, **copies})
+
+
+@case("BN502", "fires", "one run that holds the statistics of both replicas")
+def _():
+    return _inside(10.0)
+
+
+@case("BN502", "under", "replicas in one run that differ by a tenth of a standard deviation")
+def _():
+    return _inside(0.07)
+
+
 @case("BN502", "under", "means that differ by a tenth of a standard deviation")
 def _():
     return _ranks(0.07)
