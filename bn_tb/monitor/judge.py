@@ -14,6 +14,10 @@ from bn_tb.rules.verdict import Severity
 ABOUT_THE_END = ("BN201", "BN202", "BN902")
 """Codes that judge the last step: every good run lags at its beginning. They are for the end."""
 
+PACE = 1.1
+"""Looks until it is judged again, as a multiple of those until it was judged last: judging takes
+time in proportion to the looks so far, so all of it together does, too."""
+
 OnFinding = Callable[[Finding], None]
 
 
@@ -38,6 +42,7 @@ class Judge:
         self._log = None if logdir is None or quiet else log_of(logdir)
         self._on_finding = on_finding
         self._told: dict[str, Finding] = {}
+        self._looks, self._judged = 0, 0
 
     def take(self, look: Callable[[], Snapshot], final: bool = False) -> bool:
         """Looks, logs and judges; returns whether an error was found that was not told before.
@@ -53,7 +58,8 @@ class Judge:
             self._history.add(snapshot)
             if self._log is not None:
                 self._log.write(snapshot)
-            fresh = self._fresh(final)
+            self._looks += 1
+            fresh = self._fresh(final) if final or self._looks >= PACE * self._judged else []
         except Exception as error:  # a monitor never ends a training
             self._give_up(error)
             return False
@@ -74,6 +80,7 @@ class Judge:
                 self._give_up(error)
 
     def _fresh(self, final: bool) -> list[Finding]:
+        self._judged = self._looks
         (diagnosis,) = self.diagnoses()
         now = {
             f"{finding.code} {' '.join(finding.layers)}": finding

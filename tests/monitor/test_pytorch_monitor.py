@@ -262,24 +262,3 @@ def test_a_summary_writer_of_the_user_is_written_and_left_open(tmp_path):
         writer.add_scalar("mine", 1.0)
     (run,) = bn_tb.read_logdir(tmp_path)
     assert "mine" in run.scalars and "1/running_var" in run.histograms
-
-
-def test_lightning_hooks_count_the_trainers_steps(tmp_path):
-    from bn_tb.monitor import lightning
-
-    class Trainer:
-        log_dir, global_step, should_stop = str(tmp_path), 0, False
-
-    trainer, model = Trainer(), toy.net(momentum=0.0)
-    optimizer = toy.sgd(model)
-    callback = lightning.BatchNormMonitor(every=5, stop=True)
-    callback.on_train_start(trainer, model)
-    with pytest.warns(bn_tb.BatchNormWarning, match="BN101"):
-        for _ in range(20):
-            toy.train(model, optimizer, 1)
-            trainer.global_step += 1
-            callback.on_train_batch_end(trainer, model, None, None, 0)
-    callback.on_train_end(trainer, model)
-    assert trainer.should_stop
-    (run,) = bn_tb.read_logdir(tmp_path)
-    assert run.last_step == 20
