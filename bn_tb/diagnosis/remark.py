@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from bn_tb.diagnosis.finding import Finding
 from bn_tb.evidence import metrics
+from bn_tb.evidence.ended import all_ended, ended
 from bn_tb.layers import Motion
 from bn_tb.rules import RULES
 from bn_tb.rules._logging import FIXES, likely_framework, monitor_of
@@ -29,6 +30,11 @@ def remark_of(
         return _how_to_be_judged(subject)
     if any(finding.code in EXPLAINED for finding in findings):
         return ""
+    return _gap(subject, verdict, limits) or _silence(subject)
+
+
+def _gap(subject: Subject, verdict: str, limits: Mapping[str, float]) -> str:
+    """Says where to look where training and evaluation part beside statistics that move."""
     if all(layer.motion is not Motion.MOVING for layer in subject.layers):
         return ""
     gap = metrics.widest_gap((m for one in subject.experiment for m in one.metrics), limits)
@@ -40,6 +46,17 @@ def remark_of(
         f"the moving statistics {in_order}. What is left to look at: the order of the examples "
         "(sorted by class, one domain a batch), other data in evaluation, forward passes between "
         "training and evaluation that are no training, the evaluation code, and overfitting."
+    )
+
+
+def _silence(subject: Subject) -> str:
+    """Says where statistics end long before the run does."""
+    end = next(all_ended(subject.layers, subject.run), None)
+    if end is None or any(True for _ in ended(subject.layers, subject.run)):
+        return ""
+    return (
+        f"The moving statistics are logged up to step {end.step} only ({end.other} up to step "
+        f"{end.last}): nothing is known of them from there on."
     )
 
 

@@ -10,6 +10,13 @@ TF1 and PyTorch histograms show NaN or infinity as minimum, maximum or sum. TF2 
 NaN have NaN edges and counts of 0; with an infinity their count is lower than before. The layer
 that is hit first is named as the origin: later layers are usually its victims.
 
+PyTorch's writer refuses histograms of nothing but NaN, so loops skip them. A statistic whose tag
+ends more than five of its own logged intervals before that of another one, with which it was logged
+at the same steps until then, is suspected of it: a warning, as nothing is known of it from there
+on. So are all statistics of a run that end where a scalar, which was logged with them and goes on,
+becomes NaN or infinite. A layer whose gamma and beta end with it left the model, and what ended
+before the program was started again is another model.
+
 ## Example
     conv3/bn/moving_variance: finite up to step 410, not finite from step 420 on
 
@@ -28,12 +35,17 @@ the layer in float32 under mixed precision, and skip the step when the loss is n
 - https://github.com/keras-team/keras/issues/11858
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 
+import numpy as np
+
+from bn_tb.evidence.ended import End, all_ended, ended
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
-from bn_tb.rules.verdict import Meaning, Severity, Verdict
+from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
+from bn_tb.runs.run import Run
 
 FIX = (
     "Go back to the last checkpoint before this step, or reset the statistics of these layers and "
@@ -50,7 +62,56 @@ LOADED = (
 )
 
 
+LOOK = (
+    "Look at these statistics in a checkpoint of a later step (bn_tb.analyze reads it), or log by "
+    "a monitor of bn_tb, which writes NaN as it is. If they are not finite: "
+    + FIX[0].lower()
+    + FIX[1:]
+)
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
+    """Yields evidence for layers with NaN or infinity, and for those that are logged no more."""
+    yield from _hit(subject)
+    yield from _logged_no_more(subject)
+
+
+def _logged_no_more(subject: Subject) -> Iterator[Evidence]:
+    """Yields one piece of evidence per step at which statistics ended."""
+    ends = list(ended(subject.layers, subject.run))
+    lost = (one for one in all_ended(subject.layers, subject.run) if _becomes_nan(subject.run, one))
+    groups: dict[int, list[End]] = {}
+    for one in (*ends, *itertools.islice(lost, 1)):
+        groups.setdefault(one.step, []).append(one)
+    for end, entries in groups.items():
+        names = list(dict.fromkeys(name for one in entries for name in one.layers))
+        yield Evidence(
+            message=(
+                f"The moving statistics of {layers_in_words(names)} are logged up to step {end} "
+                "only, while others go on: from there on nothing is known of them. Loops that skip "
+                "NaN, which PyTorch's writer refuses, look like this."
+            ),
+            proof=tuple(map(_line, entries[:3])),
+            fix=LOOK,
+            layers=tuple(names),
+            step=end,
+            severity=Severity.WARNING,
+            confidence=Confidence.SUSPECT,
+        )
+
+
+def _becomes_nan(run: Run, end: End) -> bool:
+    scalar = run.scalars[end.other]
+    finite = np.isfinite(scalar.values)
+    until = scalar.steps <= end.step
+    return bool(finite[until].all() and not finite[~until].any())
+
+
+def _line(end: End) -> str:
+    return f"{end.tag}: last at step {end.step}; {end.other}: last at step {end.last}"
+
+
+def _hit(subject: Subject) -> Iterator[Evidence]:
     """Yields one piece of evidence for all layers, the first one hit in front."""
     hits: dict[str, tuple[int, str]] = {}
     for layer in subject.layers:
@@ -92,7 +153,7 @@ RULE = Rule(
     Severity.ERROR,
     check,
     __doc__ or "",
-    meaning=Meaning(Verdict.BROKEN, as_info=True),
+    meaning=Meaning(Verdict.BROKEN, as_info=True, least=Confidence.LIKELY),
     explained_by=("BN302", "BN304"),
     covers=("BN902",),
 )

@@ -13,6 +13,7 @@ from tests.lab import (
     keras_fit,
     loops,
     names,
+    pytorch_causes,
     pytorch_faults,
     pytorch_healthy,
     tf1_models,
@@ -59,7 +60,10 @@ BENCHES = {
     "keras": Bench("tf_keras", keras_fit.SCENARIOS + loops.SCENARIOS, _two_devices),
     "pytorch": Bench(
         "torch",
-        pytorch_faults.SCENARIOS + pytorch_healthy.SCENARIOS + names.PYTORCH_SCENARIOS,
+        pytorch_faults.SCENARIOS
+        + pytorch_healthy.SCENARIOS
+        + pytorch_causes.SCENARIOS
+        + names.PYTORCH_SCENARIOS,
         _without_tensorflow,
     ),
     "writers": Bench("tensorboardX", writers.SCENARIOS, _without_tensorflow),

@@ -16,6 +16,7 @@ class Outcome:
       found: Codes of all findings of all runs.
       causes: Codes that were folded into a finding as its causes.
       alarms: Codes found with severity warning or error.
+      text: Messages, fixes and remarks of all runs.
     """
 
     scenario: Scenario
@@ -23,6 +24,7 @@ class Outcome:
     found: frozenset[str]
     causes: frozenset[str]
     alarms: frozenset[str]
+    text: str
 
     @property
     def missed(self) -> tuple[str, ...]:
@@ -45,6 +47,9 @@ class Outcome:
         if self.verdict not in self.scenario.verdicts:
             wanted = " or ".join(self.scenario.verdicts)
             lines.append(f"verdict of run {self.scenario.run!r}: {self.verdict}, want {wanted}")
+        lines += [
+            f"does not say {words!r}" for words in self.scenario.says if words not in self.text
+        ]
         return tuple(lines)
 
 
@@ -60,4 +65,5 @@ def judge(scenario: Scenario, folder: str) -> Outcome:
         frozenset(finding.code for finding in findings),
         frozenset(code for finding in findings for code in finding.causes),
         frozenset(alarms),
+        "\n".join([f"{one.message}\n{one.fix}" for one in findings] + [run.remark for run in runs]),
     )

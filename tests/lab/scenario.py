@@ -32,6 +32,7 @@ class Scenario:
       causes: Codes that must be listed as causes of the findings of `must`, or be findings.
       may: Codes of severity warning or error that are true as well; every other is a false alarm.
       run: The run whose verdict is asked for, as TensorBoard names it.
+      says: Words that stand in the messages or fixes of its findings: the cause.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Scenario:
     causes: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
     run: str = "."
+    says: tuple[str, ...] = ()
 
     @property
     def faulty(self) -> bool:

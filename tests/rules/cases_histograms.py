@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from bn_tb.diagnosis import Options
+from bn_tb.layers.trajectory import take
 from bn_tb.runs.run import Session
 from tests.builders.synthetic import (
     averages,
@@ -702,6 +703,61 @@ def _():
     mean, variance = _moving(50)
     mean[-1, 3] = np.inf
     return run(layer("bn", mean, variance))
+
+
+def _ends_at(step, weights=()):
+    """Two layers of which the second one's variance, and these weights, end at a step."""
+    first, second = layer("a", *_moving(50)), layer("b", *_moving(50, seed=1))
+    second["b/gamma"] = histogram(np.arange(51), trained(_rng(), 51))
+    for tag in ("b/moving_variance", *weights):
+        second[tag] = take(second[tag], np.arange(step + 1))
+    return {**first, **second}
+
+
+@case("BN301", "fires", "a variance is logged no more while its mean and other layers go on")
+def _():
+    return run(_ends_at(30))
+
+
+def _goes_on(values):
+    return run(layer("a", *_moving(50)), {"loss": scalar(np.arange(101), np.asarray(values))})
+
+
+@case("BN301", "fires", "all statistics end where the loss becomes NaN")
+def _():
+    return _goes_on(np.where(np.arange(101) > 50, np.nan, 1 / np.arange(1, 102)))
+
+
+@case("BN301", "look-alike", "all statistics end, and the loss goes on falling")
+def _():
+    return _goes_on(1 / np.arange(1, 102))
+
+
+@case("BN301", "look-alike", "the loss is NaN now and then, before and after the statistics end")
+def _():
+    return _goes_on(np.where(np.arange(101) % 7 == 0, np.nan, 1 / np.arange(1, 102)))
+
+
+@case("BN301", "under", "a variance that is logged up to five steps before the others")
+def _():
+    return run(_ends_at(45))
+
+
+@case("BN301", "look-alike", "a layer of which nothing is logged any more left the model")
+def _():
+    return run(_ends_at(30, ("b/moving_mean", "b/gamma")))
+
+
+@case("BN301", "look-alike", "a statistic that ended before the program was started again")
+def _():
+    return run(_ends_at(30), sessions=(Session("a", 0.0, 0), Session("b", 1e12, 31)))
+
+
+@case("BN301", "look-alike", "one layer is logged at every tenth step, up to the last one")
+def _():
+    mean, variance = _moving(200, seed=1)
+    rare = layer("b", mean[::10][:-1], variance[::10][:-1], np.arange(0, 200, 10))
+    return run({**layer("a", *_moving(199)), **rare})
 
 
 @case("BN301", "under", "the largest finite float")
