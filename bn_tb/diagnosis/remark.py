@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping
 
 from bn_tb.diagnosis.finding import Finding
-from bn_tb.evidence import metrics
 from bn_tb.evidence.ended import all_ended, ended
 from bn_tb.layers import Motion
 from bn_tb.rules import RULES
-from bn_tb.rules._logging import FIXES, likely_framework, monitor_of
+from bn_tb.rules.how_to_log import FIXES, likely_framework, monitor_of
 from bn_tb.rules.subject import Subject
 from bn_tb.rules.verdict import Verdict
 
@@ -37,7 +36,7 @@ def _gap(subject: Subject, verdict: str, limits: Mapping[str, float]) -> str:
     """Says where to look where training and evaluation part beside statistics that move."""
     if all(layer.motion is not Motion.MOVING for layer in subject.layers):
         return ""
-    gap = metrics.widest_gap((m for one in subject.experiment for m in one.metrics), limits)
+    gap = subject.gap(limits)
     if gap is None:
         return ""
     in_order = "are warm and in order" if verdict == "healthy" else "alone do not explain it"

@@ -20,7 +20,7 @@ from bn_tb.reports import json_report, render
 from bn_tb.reports.page import manual, payload
 from bn_tb.reports.report import Report
 from bn_tb.rules import ALL_RULES
-from bn_tb.rules._logging import FIXES
+from bn_tb.rules.how_to_log import FIXES
 from bn_tb.settings import Settings
 
 Arguments = Mapping[str, str]

@@ -6,7 +6,7 @@ import numpy as np
 
 from bn_tb.evidence.activity import change_steps
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._words import count, shortened
+from bn_tb.rules._words import count, shortened, span
 from bn_tb.rules.subject import Subject
 from bn_tb.runs.series import IntArray
 
@@ -35,7 +35,7 @@ def proof_of_training(subject: Subject, last_step: int) -> Proof | None:
         steps = other.activity.weight_steps(moved)
         if moved and (other is not subject or steps[0] <= last_step):
             also = f" and {len(moved) - 1} other weights" if len(moved) > 1 else ""
-            line = f"{shortened(moved[0])}{also} changed, steps {steps[0]} to {steps[-1]}"
+            line = f"{shortened(moved[0])}{also} changed, {span(steps)}"
             return Proof(line + _where(other, subject), True)
     if any(other.activity.weights_stand_still for other in subject.experiment):
         return None

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from bn_tb.runs.series import IntArray
+
 NAMED = 3
 LONGEST_NAME = 80
 
@@ -18,6 +20,12 @@ def layers_in_words(names: Sequence[str]) -> str:
 def count(number: float, noun: str) -> str:
     """Returns `1 step` or `2 steps` for a noun in the singular."""
     return f"{number:.0f} {noun}{'' if round(number) == 1 else 's'}"
+
+
+def span(steps: IntArray) -> str:
+    """Returns `step 7` or `steps 1 to 7` of steps that increase, int64 `[T]`, T >= 1."""
+    first, last = int(steps[0]), int(steps[-1])
+    return f"step {last}" if first == last else f"steps {first} to {last}"
 
 
 def shortened(name: str) -> str:

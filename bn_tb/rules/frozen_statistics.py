@@ -37,11 +37,10 @@ the frozen statistics too (`layer(x, training=False)`, `bn.eval()`).
 import itertools
 from collections.abc import Iterator, Mapping
 
-from bn_tb.evidence import metrics
 from bn_tb.evidence.folded import is_folded
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules._words import count, layers_in_words, shortened
+from bn_tb.rules._words import count, layers_in_words, shortened, span
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Meaning, Severity, Verdict
@@ -64,9 +63,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     last = max(layer.steps[1] for layer in layers if layer.steps)
     others = "; the weights that are logged do not change either: nothing was trained"
     still = subject.activity.weights_stand_still
-    gap = metrics.widest_gap(
-        (metric for other in subject.experiment for metric in other.metrics), limits
-    )
+    gap = subject.gap(limits)
     yield Evidence(
         message=(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} are "
@@ -75,7 +72,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         ),
         proof=tuple(
             f"{role.value} of {layers[0].name}: {series.minimum[0]:.6g} to {series.maximum[0]:.6g} "
-            f"at {count(series.steps.size, 'point')}, steps {series.steps[0]} to {series.steps[-1]}"
+            f"at {count(series.steps.size, 'point')}, {span(series.steps)}"
             for role, series in layers[0].finite
         ),
         fix=FIX,

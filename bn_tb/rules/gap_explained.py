@@ -38,7 +38,6 @@ Fix the cause that is named. The weights need no new training.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.evidence import metrics
 from bn_tb.evidence.metrics import Gap
 from bn_tb.rules._gap import GAP_LIMITS
 from bn_tb.rules.rule import Limit, Rule
@@ -64,9 +63,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     causes = {code: pieces for code in EXPLAINS if (pieces := _causes(subject, code))}
     if not causes:
         return
-    gap = metrics.widest_gap(
-        (metric for other in subject.experiment for metric in other.metrics), limits
-    )
+    gap = subject.gap(limits)
     if gap is None:
         return
     code = next(iter(causes))

@@ -33,6 +33,8 @@ gives
   overridden `train()`, `norm_eval`), else the whole network is;
 - the Keras configuration says `trainable: false`, or shows a call with `training=False`.
 
+A layer of which nothing at all changed while others ran is BN109.
+
 Left alone is a layer whose gamma and beta are logged, constant and not 1 and 0: a FrozenBatchNorm,
 whose statistics were folded into them when a model was converted.
 
@@ -63,12 +65,14 @@ the initial values, and only a new training helps.
 from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence.folded import is_folded
+from bn_tb.evidence.untouched import untouched_among_trained
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._causes import Cause, cause_of, proof_of
+from bn_tb.rules._held import held
 from bn_tb.rules._training import Proof, proof_of_training
 from bn_tb.rules._wiring import WIRING, updates_of
-from bn_tb.rules._words import count, layers_in_words, shortened
+from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
@@ -81,14 +85,15 @@ LIMITS = {
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all layers that were never updated for one reason."""
     groups: dict[Cause, list[BatchNormLayer]] = {}
+    unused = {layer.name for layer in untouched_among_trained(subject.layers)}
     for layer in subject.layers:
-        if _never_updated(layer, limits["min_steps"]):
+        if _never_updated(layer, limits["min_steps"]) and layer.name not in unused:
             groups.setdefault(cause_of(subject, layer), []).append(layer)
     for cause, layers in groups.items():
         last = max(layer.steps[1] for layer in layers if layer.steps)
         proof = proof_of_training(subject, last)
         if proof is not None:
-            yield _evidence(layers, last, cause, proof)
+            yield _evidence(subject, layers, last, cause, proof)
 
 
 def _never_updated(layer: BatchNormLayer, min_steps: float) -> bool:
@@ -99,27 +104,21 @@ def _never_updated(layer: BatchNormLayer, min_steps: float) -> bool:
     )
 
 
-def _evidence(layers: list[BatchNormLayer], last: int, cause: Cause, proof: Proof) -> Evidence:
+def _evidence(
+    subject: Subject, layers: list[BatchNormLayer], last: int, cause: Cause, proof: Proof
+) -> Evidence:
     return Evidence(
         message=(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} were "
             f"never updated: after step {last} they still hold their initial values, although the "
             f"network was trained. {cause.sentence or 'Evaluation normalises with these values.'}"
         ),
-        proof=(*_held(layers[0]), proof.line, *proof_of(layers), *_wired(layers)),
+        proof=(*held(subject, layers[0]), proof.line, *proof_of(layers), *_wired(layers)),
         fix=cause.fix + cause.aftercare,
         layers=tuple(layer.name for layer in layers),
         step=last,
         confidence=Confidence.CONFIRMED if proof.certain else Confidence.LIKELY,
     )
-
-
-def _held(layer: BatchNormLayer) -> Iterator[str]:
-    for role, series in layer.finite:
-        yield (
-            f"{role.value} of {layer.name}: exactly {series.minimum[0]:g} in every channel at "
-            f"{count(series.steps.size, 'point')}, steps {series.steps[0]} to {series.steps[-1]}"
-        )
 
 
 def _wired(layers: list[BatchNormLayer]) -> Iterator[str]:

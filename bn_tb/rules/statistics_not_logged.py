@@ -32,13 +32,12 @@ Log the statistics too: `tf.global_variables()` instead of `tf.trainable_variabl
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.evidence import metrics
 from bn_tb.evidence.metrics import Gap
 from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules._logging import FIXES, likely_framework
 from bn_tb.rules._words import layers_in_words
+from bn_tb.rules.how_to_log import FIXES, likely_framework
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Meaning, Severity, Verdict
@@ -51,7 +50,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     if not layers:
         return
     seen = next((tag for layer in layers for tag in layer.weights), None)
-    gap = metrics.widest_gap((m for one in subject.experiment for m in one.metrics), limits)
+    gap = subject.gap(limits)
     unseen = all(layer.motion is Motion.NOT_LOGGED for layer in subject.layers)
     yield Evidence(
         message=(

@@ -7,7 +7,7 @@ from bn_tb.evidence.activity import Activity
 from bn_tb.evidence.clock import Clock
 from bn_tb.evidence.copies import Copy
 from bn_tb.evidence.lag import Lag
-from bn_tb.evidence.metrics import Metric
+from bn_tb.evidence.metrics import Gap, Metric, widest_gap
 from bn_tb.evidence.modes import Modes
 from bn_tb.graph.graph_evidence import GraphEvidence
 from bn_tb.layers import BatchNormLayer
@@ -98,3 +98,7 @@ class Subject:
     def experiment(self) -> tuple["Subject", ...]:
         """The run and its related runs."""
         return (self, *self.related)
+
+    def gap(self, limits: Mapping[str, float]) -> Gap | None:
+        """Returns where a metric is good in training and bad in evaluation; see `widest_gap`."""
+        return widest_gap((one for each in self.experiment for one in each.metrics), limits)

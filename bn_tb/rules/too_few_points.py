@@ -38,6 +38,11 @@ FIX = (
     "that trains."
 )
 
+ONE_CHECKPOINT = (
+    "Analyze another checkpoint of this training with it, or say what the file does not: "
+    "--momentum=0.99, the weight of the old value in an update (PyTorch's momentum=0.1 is 0.9)."
+)
+
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence for layers with one snapshot, and for layers of a run that does not train."""
@@ -46,10 +51,15 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         for layer, lag in zip(subject.layers, subject.lags, strict=True)
         if layer.motion is Motion.SNAPSHOT and layer.mixed == 1 and not is_warm(lag)
     ]
-    if few:
-        steps = {step for layer in few for step in layer.steps or ()}
+    saved = [layer for layer in few if layer.saved]
+    logged = [layer for layer in few if not layer.saved]
+    if saved:
+        why = "are in one checkpoint, which does not say for how many updates of which momentum"
+        yield _evidence(saved, f"{why}: whether they are warm cannot be told", ONE_CHECKPOINT)
+    if logged:
+        steps = {step for layer in logged for step in layer.steps or ()}
         at = f"at step {min(steps)} only" if len(steps) == 1 else "at fewer than two steps"
-        yield _evidence(few, f"are logged {at}: nothing can be concluded from one snapshot")
+        yield _evidence(logged, f"are logged {at}: nothing can be concluded from one snapshot")
     initial = [layer for layer in subject.layers if layer.motion is Motion.INITIAL]
     if initial and proof_of_training(subject, max(_last(layer) for layer in initial)) is None:
         yield _evidence(
@@ -63,7 +73,7 @@ def _last(layer: BatchNormLayer) -> int:
     return layer.steps[1] if layer.steps else 0
 
 
-def _evidence(layers: list[BatchNormLayer], predicate: str) -> Evidence:
+def _evidence(layers: list[BatchNormLayer], predicate: str, fix: str = FIX) -> Evidence:
     names = [layer.name for layer in layers]
     return Evidence(
         message=f"The moving statistics of {layers_in_words(names)} {predicate}.",
@@ -71,7 +81,7 @@ def _evidence(layers: list[BatchNormLayer], predicate: str) -> Evidence:
             f"{role.value} of {layers[0].name}: steps {sorted(set(series.steps.tolist()))[:3]}"
             for role, series in layers[0].statistics
         ),
-        fix=FIX,
+        fix=fix,
         layers=tuple(names),
     )
 

@@ -238,3 +238,10 @@ def test_a_restart_replaces_what_it_writes_again():
     judged = subject(run(series)).layers[0]
     assert judged.mean.steps.tolist() == list(range(15))
     assert judged.mean.total[5] == values[10].sum()
+
+
+def test_statistics_that_end_long_before_the_run_are_said_to():
+    loss = {"loss": scalar(np.arange(401), 1 / np.arange(1, 402))}
+    (judged,) = diagnose([run(_moving(updates=200), loss)])
+    assert judged.verdict == "healthy"
+    assert "logged up to step 200 only (loss up to step 400)" in judged.remark

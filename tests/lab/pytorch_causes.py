@@ -137,6 +137,17 @@ def _broken_from_the_start() -> Any:
     return net
 
 
+def _with_spare_layer(called: bool) -> Any:
+    """A third batch norm that `forward` never calls, or does."""
+    net = net_of.network()
+    parts = list(net)
+    net.spare = torch.nn.BatchNorm2d(6)
+    if called:
+        parts.insert(1, net.spare)
+    net.forward = lambda x: functools.reduce(lambda y, part: part(y), parts, x)
+    return net
+
+
 def _one_value_a_channel(norm_of: Callable[[int], Any]) -> Callable[[str], None]:
     """A layer that sees one value per channel: its batch variance is 0."""
 
@@ -227,7 +238,7 @@ SCENARIOS = (
         HEALTHY,
     ),
     Scenario(
-        "torch_batches_of_two",
+        "torch_batches_of_two_with_a_low_momentum",
         functools.partial(_own_loop, batches=lambda step: pictures(2, seed=step), momentum=0.3),
         "Batches of two: noise, and no batch that poisons the average.",
         ("suspect", "healthy"),
@@ -267,6 +278,20 @@ SCENARIOS = (
         "torch_average_of_everything",
         _averaged(_everything),
         "The twin averages the buffers, too.",
+        HEALTHY,
+    ),
+    Scenario(
+        "torch_layer_never_called",
+        _log(prepare=functools.partial(_with_spare_layer, called=False), steps=80),
+        "A batch norm is built and never called; the others are trained.",
+        ("suspect",),
+        must=("BN109",),
+        says=("forward()",),
+    ),
+    Scenario(
+        "torch_layer_called",
+        _log(prepare=functools.partial(_with_spare_layer, called=True), steps=80),
+        "The twin: the third layer is called, too.",
         HEALTHY,
     ),
     Scenario(

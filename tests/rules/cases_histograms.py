@@ -116,6 +116,76 @@ def _():
     return run(layer("bn", constant(np.nan, 10), constant(np.nan, 10), STEPS))
 
 
+# BN109
+
+
+def _torch_layer(name, mean, variance, gamma, beta, steps=STEPS):
+    """A layer of PyTorch as `named_parameters` and `named_buffers` call it."""
+    values = {"running_mean": mean, "running_var": variance, "weight": gamma, "bias": beta}
+    return {f"{name}.{key}": histogram(steps, value) for key, value in values.items()}
+
+
+def _ran(name="bn1"):
+    mean, variance = (values[::20][:10] for values in _moving())
+    return _torch_layer(name, mean, variance, trained(_rng(), 10), trained(_rng(1), 10))
+
+
+def _idle(gamma=1.0, beta=0.0, name="bn2"):
+    return _torch_layer(
+        name, constant(0, 10), constant(1, 10), constant(gamma, 10), constant(beta, 10)
+    )
+
+
+def _batches_seen(name, values):
+    return {f"{name}.num_batches_tracked": scalar(STEPS, values)}
+
+
+@case("BN109", "fires", "all of a layer is initial while another one is trained")
+def _():
+    return run({**_ran(), **_idle()})
+
+
+@case("BN109", "fires", "and its counter stands at 0; gamma began at 0")
+def _():
+    return run({**_ran(), **_idle(gamma=0.0)}, _batches_seen("bn2", np.zeros(10)))
+
+
+@case("BN109", "under", "beta moved once: it is in the network, held in evaluation mode")
+def _():
+    beta = constant(0, 10)
+    beta[5:] = 1e-6
+    idle = _torch_layer("bn2", constant(0, 10), constant(1, 10), constant(1, 10), beta)
+    return run({**_ran(), **idle})
+
+
+@case("BN109", "look-alike", "the counter grows: it runs, with momentum 0 and no optimizer")
+def _():
+    return run({**_ran(), **_idle()}, _batches_seen("bn2", np.arange(10.0)))
+
+
+@case("BN109", "look-alike", "no batch norm of the network ran: all are held in evaluation mode")
+def _():
+    kernel = {"conv.weight": histogram(STEPS, trained(_rng(), 10))}
+    return run({**_idle(name="bn1"), **_idle(), **kernel})
+
+
+@case("BN109", "look-alike", "a FrozenBatchNorm holds its statistics in gamma and beta")
+def _():
+    return run({**_ran(), **_idle(gamma=0.7, beta=0.1)})
+
+
+@case("BN109", "look-alike", "affine=False: there is no gamma that could tell")
+def _():
+    idle = {tag: one for tag, one in _idle().items() if "running" in tag}
+    return run({**_ran(), **idle})
+
+
+@case("BN109", "short", "one point")
+def _():
+    one = {tag: take(series, np.arange(1)) for tag, series in _idle().items()}
+    return run({**_ran(), **one})
+
+
 # BN102
 
 

@@ -1,0 +1,46 @@
+"""Layers that nothing reaches: all that is theirs is still as it was made."""
+
+import numpy as np
+
+from bn_tb.evidence.counting import Count, count_of
+from bn_tb.layers import BatchNormLayer, Framework, Motion
+from bn_tb.runs.tags import Role
+
+
+def is_untouched(layer: BatchNormLayer) -> bool:
+    """Returns whether statistics, gamma and beta all hold their initial values at every point.
+
+    Gamma and beta of a layer that runs get gradients, in evaluation mode too. Asked of PyTorch
+    only, where a layer has variables though it is never called, and of layers whose counter of
+    updates says that no batch was seen.
+    """
+    own = [series for series in layer.weights.values() if series.steps.size]
+    if layer.motion is not Motion.INITIAL or len(own) < 2 or layer.wiring is not None:
+        return False
+    seen = layer.counters.get(Role.UPDATE_COUNT)
+    idle = seen is not None and bool(seen.values.size) and not seen.values.any()
+    if count_of(layer) is Count.GROWS or not (idle or layer.framework is Framework.TORCH):
+        return False
+    if seen is not None and not idle:
+        return False
+    return all(_stands_at_0_or_1(series.minimum, series.maximum) for series in own)
+
+
+def _stands_at_0_or_1(minimum: np.ndarray, maximum: np.ndarray) -> bool:
+    """Gamma begins at 1, or at 0 at the end of a residual block; beta at 0."""
+    first = minimum[0]
+    return first in (0.0, 1.0) and bool((minimum == first).all() and (maximum == first).all())
+
+
+def untouched_among_trained(layers: tuple[BatchNormLayer, ...]) -> tuple[BatchNormLayer, ...]:
+    """Returns the untouched layers of a network in which another batch norm did run."""
+    found = tuple(filter(is_untouched, layers))
+    if not found or not any(_ran(layer) for layer in layers):
+        return ()
+    return found
+
+
+def _ran(layer: BatchNormLayer) -> bool:
+    if layer.motion in (Motion.MOVING, Motion.HALF):
+        return True
+    return layer.saved and layer.motion is Motion.SNAPSHOT

@@ -1,0 +1,34 @@
+"""What a statistic that stands still holds, in the words of its source: points or a checkpoint."""
+
+from collections.abc import Iterator
+
+from bn_tb.layers import BatchNormLayer
+from bn_tb.rules._words import count, shortened, span
+from bn_tb.rules.subject import Subject
+
+
+def held(subject: Subject, layer: BatchNormLayer) -> Iterator[str]:
+    """Yields a line per statistic of a layer that is the same in every channel at every point.
+
+    Of checkpoints the last one is quoted: `64 of 64 channels exactly 0 in model.ckpt-7800`.
+    """
+    for role, series in layer.finite:
+        value, last = f"exactly {series.minimum[0]:g}", int(series.steps[-1])
+        name = _checkpoint_at(subject, last) if layer.saved else ""
+        if name:
+            channels = f"{series.count[-1]:.0f} of {count(series.count[-1], 'channel')}"
+            where = f"{channels} {value} in {name}, step {last}"
+            if series.steps.size > 1:
+                where += f", and in {count(series.steps.size - 1, 'checkpoint')} before"
+        else:
+            points = count(series.steps.size, "point")
+            where = f"{value} in every channel at {points}, {span(series.steps)}"
+        yield f"{role.value} of {layer.name}: {where}"
+
+
+def _checkpoint_at(subject: Subject, step: int) -> str:
+    """Returns the name of a checkpoint of this step, or an empty string."""
+    for one in subject.run.checkpoints:
+        if one.step == step:
+            return shortened(one.path.replace("\\", "/").rstrip("/").rpartition("/")[2])
+    return ""
