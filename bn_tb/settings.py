@@ -2,26 +2,23 @@
 
 import dataclasses
 import difflib
+import os
 import pathlib
 import re
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bn_tb import plain_values as plain
 from bn_tb.diagnosis import Options
 from bn_tb.errors import UsageError
 from bn_tb.gates import baseline
 from bn_tb.gates.baseline import KnownFinding
 from bn_tb.gates.suppressions import Suppression
+from bn_tb.plain_values import shown
 from bn_tb.reports.report import Report
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules.verdict import Severity
 from bn_tb.runs.tags import TagPatterns
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 FAIL_ON = ("error", "warning", "info", "never")
 
@@ -91,7 +88,7 @@ class Settings:
     def _known(self, update: bool) -> tuple[KnownFinding, ...] | None:
         if update and not self.baseline:
             raise UsageError("--update_baseline: say which file, --baseline=FILE")
-        if not self.baseline or (update and not pathlib.Path(self.baseline).exists()):
+        if not self.baseline or (update and not os.path.exists(self.baseline)):
             return None
         return baseline.load(self.baseline)
 
@@ -102,7 +99,7 @@ def choose(flags: Any) -> Settings:
     Raises:
       UsageError: A value cannot be used.
     """
-    file = pathlib.Path(flags.config) if flags.config else find_file(pathlib.Path.cwd())
+    file = pathlib.Path(flags.config) if flags.config else find_file(_here())
     configured = load(file) if file else Settings()
     names = [field.name for field in dataclasses.fields(Settings)]
     given = {name: flags[name].value for name in names if name in flags and flags[name].present}
@@ -112,10 +109,10 @@ def choose(flags: Any) -> Settings:
 def find_file(folder: pathlib.Path) -> pathlib.Path | None:
     """Returns the nearest configuration file in a folder or above it; bn_tb.toml goes first."""
     for place in (folder, *folder.parents):
-        if (own := place / "bn_tb.toml").is_file():
+        if os.path.isfile(own := place / "bn_tb.toml"):  # False too where nobody may look
             return own
         project = place / "pyproject.toml"
-        if project.is_file() and _project_table(_parse(project)) is not None:
+        if os.path.isfile(project) and _project_table(_parse(project)) is not None:
             return project
     return None
 
@@ -130,7 +127,7 @@ def load(path: pathlib.Path) -> Settings:
     where = str(path)
     if path.name == "pyproject.toml":
         where += ": [tool.bn_tb]"
-        document = _table(_project_table(document) or {}, where)
+        document = plain.table(_project_table(document) or {}, where)
     settings = settled(Settings(), document, where)
     if settings.baseline:
         settings = dataclasses.replace(settings, baseline=str(path.parent / settings.baseline))
@@ -153,9 +150,18 @@ def settled(settings: Settings, values: Mapping[str, Any], where: str) -> Settin
     for key, value in values.items():
         place = f"--{key}" if where == "flag" else f"{where} {key}"
         if key not in known:
-            raise UsageError(f"{where}: unknown key {key!r}{_nearest(key, known)}")
+            raise UsageError(f"{where}: unknown key {shown(key)}{_nearest(key, known)}")
         checked[key] = _CHECKS[key](value, place)
     return dataclasses.replace(settings, **checked)
+
+
+def _here() -> pathlib.Path:
+    try:
+        return pathlib.Path.cwd()
+    except OSError as error:
+        raise UsageError(
+            f"the working folder is gone ({error.strerror}); cd to one that exists"
+        ) from None
 
 
 def _project_table(document: Mapping[str, Any]) -> Any:
@@ -166,7 +172,7 @@ def _project_table(document: Mapping[str, Any]) -> Any:
 
 def _parse(path: pathlib.Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return plain.toml_of(plain.read(str(path)))
     except OSError as error:
         raise UsageError(f"{path}: cannot read the configuration: {error.strerror}") from None
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
@@ -174,75 +180,55 @@ def _parse(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
-    words = sorted(words)
+    words, word = sorted(words), word[: plain.LONGEST_SHOWN]
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; want one of {', '.join(words)}"
 
 
-def _string(value: Any, place: str) -> str:
-    if not isinstance(value, str):
-        raise UsageError(f"{place}: want a string, got {value!r}")
-    return value
-
-
-def _strings(value: Any, place: str) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(item, str) for item in _items(value, place)):
-        raise UsageError(f"{place}: want a list of strings, got {value!r}")
-    return tuple(value)
-
-
-def _items(value: Any, place: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise UsageError(f"{place}: want a list, got {value!r}")
-    return value
-
-
-def _table(value: Any, place: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise UsageError(f"{place}: want a table, got {value!r}")
-    return value
-
-
-def _number(value: Any, place: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise UsageError(f"{place}: want a number, got {value!r}")
-    return float(value)
+def _path(value: Any, place: str) -> str:
+    if "\0" in (path := plain.text(value, place)):
+        raise UsageError(f"{place}: want a path, got {shown(path)}")
+    return path
 
 
 def _fail_on(value: Any, place: str) -> str:
     if value not in FAIL_ON:
-        raise UsageError(f"{place}: want {', '.join(FAIL_ON[:-1])} or never, got {value!r}")
+        raise UsageError(f"{place}: want {', '.join(FAIL_ON[:-1])} or never, got {shown(value)}")
     return str(value)
 
 
 def _codes(value: Any, place: str) -> tuple[str, ...]:
-    prefixes = tuple(prefix.upper() for prefix in _strings(value, place))
+    prefixes = tuple(prefix.upper() for prefix in plain.texts(value, place))
     for prefix in prefixes:
         if not prefix or not any(rule.code.startswith(prefix) for rule in ALL_RULES):
             codes = {rule.code for rule in ALL_RULES}
-            raise UsageError(f"{place}: no code starts with {prefix!r}{_nearest(prefix, codes)}")
+            raise UsageError(
+                f"{place}: no code starts with {shown(prefix)}{_nearest(prefix, codes)}"
+            )
     return prefixes
 
 
 def _code(value: Any, place: str) -> str:
-    codes = {rule.code for rule in ALL_RULES}
-    if value not in codes:
-        raise UsageError(f"{place}: unknown code {value!r}{_nearest(str(value), codes)}")
-    return str(value)
+    code, codes = plain.text(value, place), {rule.code for rule in ALL_RULES}
+    if code not in codes:
+        raise UsageError(f"{place}: unknown code {shown(code)}{_nearest(code, codes)}")
+    return code
 
 
 def _expressions(value: Any, place: str) -> tuple[str, ...]:
-    expressions = _strings(value, place)
+    expressions = plain.texts(value, place)
     for expression in expressions:
         try:
             re.compile(expression)
-        except re.error as error:
-            raise UsageError(f"{place}: {expression!r} is no regular expression: {error}") from None
+        except (re.error, OverflowError, RecursionError) as error:  # a{99999999999}, (((((...
+            raise UsageError(
+                f"{place}: {shown(expression)} is no regular expression: {error}"
+            ) from None
     return expressions
 
 
 def _momentum(value: Any, place: str) -> float:
-    if not 0 <= (momentum := _number(value, place)) < 1:
+    if not 0 <= (momentum := plain.number(value, place)) < 1:
         raise UsageError(
             f"{place}: want the weight of the old value, at least 0 and below 1 "
             f"(PyTorch: 1 - momentum), got {momentum:g}"
@@ -251,7 +237,7 @@ def _momentum(value: Any, place: str) -> float:
 
 
 def _updates_per_step(value: Any, place: str) -> float:
-    if not 0 < (updates := _number(value, place)) < float("inf"):
+    if (updates := plain.number(value, place)) <= 0:
         raise UsageError(f"{place}: want a number above 0, got {updates:g}")
     return updates
 
@@ -259,20 +245,20 @@ def _updates_per_step(value: Any, place: str) -> float:
 def _limits(value: Any, place: str) -> dict[str, dict[str, float]]:
     limits = {rule.code: rule.limits for rule in ALL_RULES}
     checked: dict[str, dict[str, float]] = {}
-    for code, overrides in _table(value, place).items():
+    for code, overrides in plain.table(value, place).items():
         known = limits[_code(code, place)]
-        for name, limit in _table(overrides, f"{place}.{code}").items():
+        for name, limit in plain.table(overrides, f"{place}.{code}").items():
             if name not in known:
                 wish = _nearest(name, known) if known else "; it has none"
-                raise UsageError(f"{place}.{code}: unknown limit {name!r}{wish}")
-            checked.setdefault(code, {})[name] = _number(limit, f"{place}.{code}.{name}")
+                raise UsageError(f"{place}.{code}: unknown limit {shown(name)}{wish}")
+            checked.setdefault(code, {})[name] = plain.number(limit, f"{place}.{code}.{name}")
     return checked
 
 
 def _suppress(value: Any, place: str) -> tuple[Suppression, ...]:
     return tuple(
-        _suppression(_table(entry, place), f"{place}[{number}]")
-        for number, entry in enumerate(_items(value, place))
+        _suppression(plain.table(entry, place), f"{place}[{number}]")
+        for number, entry in enumerate(plain.items(value, place))
     )
 
 
@@ -280,32 +266,26 @@ def _suppression(entry: dict[str, Any], place: str) -> Suppression:
     known = [field.name for field in dataclasses.fields(Suppression)]
     for key in entry:
         if key not in known:
-            raise UsageError(f"{place}: unknown key {key!r}{_nearest(key, known)}")
-    if not _string(entry.get("reason", ""), f"{place}.reason").strip():
+            raise UsageError(f"{place}: unknown key {shown(key)}{_nearest(key, known)}")
+    if not plain.text(entry.get("reason", ""), f"{place}.reason").strip():
         raise UsageError(f"{place}: reason is missing; say why this finding is accepted")
     if "code" not in entry:
         raise UsageError(f"{place}: code is missing, such as code = 'BN101'")
     _code(entry["code"], f"{place}.code")
-    return Suppression(**{key: _string(text, f"{place}.{key}") for key, text in entry.items()})
-
-
-def _on_or_off(value: Any, place: str) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{place}: want true or false, got {value!r}")
-    return value
+    return Suppression(**{key: plain.text(text, f"{place}.{key}") for key, text in entry.items()})
 
 
 _CHECKS = {
     "fail_on": _fail_on,
     "select": _codes,
     "ignore": _codes,
-    "frozen": _strings,
-    "baseline": _string,
+    "frozen": plain.texts,
+    "baseline": _path,
     "momentum": _momentum,
     "updates_per_step": _updates_per_step,
     "mean_tag": _expressions,
     "variance_tag": _expressions,
-    "checkpoints": _on_or_off,
+    "checkpoints": plain.on_or_off,
     "limits": _limits,
     "suppress": _suppress,
 }

@@ -4,7 +4,7 @@ import io
 import os
 import shutil
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from bn_tb.errors import UsageError
 from bn_tb.reports.safe_text import lines, one_line
@@ -81,7 +81,7 @@ def write_stdout(text: str) -> bool:
         sys.stdout.flush()
     except OSError as error:
         # https://docs.python.org/3/library/signal.html#note-on-sigpipe: or exit prints an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere(sys.stdout)
         if not isinstance(error, BrokenPipeError):
             raise UsageError(f"standard output: {error.strerror}") from None
         return False
@@ -90,15 +90,29 @@ def write_stdout(text: str) -> bool:
 
 def note(text: str) -> None:
     """Writes a line for people to standard error; it may hold names of files."""
-    print(f"bn_tb: {one_line(text)}", file=sys.stderr)
+    _write_stderr(f"bn_tb: {one_line(text)}\n")
 
 
 def note_bug() -> None:
     """Writes the traceback of what was raised, which may quote logs, and what to do with it."""
     import traceback  # needed by nobody else
 
-    print(*lines(traceback.format_exc().rstrip()), sep="\n", file=sys.stderr)
+    _write_stderr("".join(f"{line}\n" for line in lines(traceback.format_exc().rstrip())))
     note("this is a bug in bn_tb, not a finding; please report it with the lines above")
+
+
+def _write_stderr(text: str) -> None:
+    """Writes what the exit status does not hang on: on a full disk it is lost, and no more."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        _to_nowhere(sys.stderr)
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Lets what a stream still holds go at exit, where Python would say that it cannot."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def shows_colour() -> bool:

@@ -170,7 +170,7 @@ def parse(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
             _define(flag, values)
     try:
         return values, values(["bn_tb.analyze", *argv])[1:]
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # absl lets faults of a --flagfile through
         raise UsageError(f"{' '.join(str(error).split())}; see bn_tb.analyze --help") from None
 
 

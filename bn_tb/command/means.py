@@ -2,11 +2,10 @@
 
 import contextlib
 import dataclasses
-import json
-import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bn_tb import plain_values as plain
 from bn_tb.diagnosis import Options
 from bn_tb.errors import UsageError
 from bn_tb.files import place, remote
@@ -81,8 +80,8 @@ def _storage_options(text: str) -> Mapping[str, Any]:
     """Returns options from JSON or from a file of JSON; what is wrong with them is not shown."""
     try:
         if not text.lstrip().startswith("{"):
-            text = pathlib.Path(text).read_text(encoding="utf-8")
-        options = json.loads(text)
+            text = plain.read(text)
+        options = plain.json_of(text)
     except OSError as error:
         raise UsageError(f"--storage_options: cannot read the file: {error.strerror}") from None
     except ValueError:

@@ -109,14 +109,14 @@ class Batch:
         )
 
     def problem(self, window: Window) -> Problem | None:
-        """Returns the first event that could not be decoded as a whole, or None."""
+        """Returns the first event that could not be decoded as a whole, and their number."""
         faults = {one: f"{reason}; value left out" for one, reason in self.lost.items()}
         faults |= {one: f"{reason}; record left out" for one, reason in self.bad.items()}
         if not faults:
             return None
         first = min(faults)
         offset = window.offset + int(window.starts[first]) - HEADER_BYTES
-        return Problem("corrupt", offset, faults[first])
+        return Problem("corrupt", offset, faults[first], len(faults))
 
 
 def decode(window: Window, table: TagTable, runs: IntArray | None = None) -> Batch:

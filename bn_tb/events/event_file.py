@@ -87,7 +87,10 @@ class EventFile:
             yield window
 
     def note(self, damage: Problem | None) -> None:
-        """Takes a record that was left out; the first one is reported."""
+        """Takes records that were left out; the first one is reported, with their number."""
+        if self._damage and damage:
+            records = self._damage.records + damage.records
+            self._damage = dataclasses.replace(self._damage, records=records)
         self._damage = self._damage or damage
 
     def report(self) -> FileReport:

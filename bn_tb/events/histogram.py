@@ -89,7 +89,8 @@ def from_protos(
     odd |= (found.last(_LIMIT)[0] >= 0) | (found.last(_COUNT)[0] >= 0)
     odd |= found.repeated(_LIMITS) | found.repeated(_COUNTS)
     bad.update(dict.fromkeys(np.flatnonzero(found.bad).tolist(), "malformed histogram"))
-    size = np.minimum(limits_bytes, counts_bytes) // 8
+    odd |= limits_bytes != counts_bytes
+    size = limits_bytes // 8
     for which, widest in _classes(size, ~(found.bad | odd)):
         limits = buffer.rows(limits_at[which], widest, "<f8")
         counts = buffer.rows(counts_at[which], widest, "<f8")
@@ -179,8 +180,9 @@ def _unpacked(message: bytes) -> tuple[FloatArray, FloatArray]:
                 raise wire.DecodeError(f"packed doubles of {len(packed)} bytes")
             parts[number].append(packed)
     limits, counts = (np.frombuffer(b"".join(parts[number]), "<f8") for number in (6, 7))
-    size = min(limits.size, counts.size)
-    return limits[:size], counts[:size]
+    if limits.size != counts.size:
+        raise wire.DecodeError(f"histogram of {limits.size} limits and {counts.size} counts")
+    return limits, counts
 
 
 def _summarise_proto(

@@ -35,14 +35,17 @@ class Problem:
       offset: Byte of the file at which the record concerned starts; None if it is no matter of
         records.
       detail: What was found and what was expected.
+      records: How many records have such a problem; the first one is told.
     """
 
     status: str
     offset: int | None
     detail: str
+    records: int = 1
 
     def __str__(self) -> str:
-        return self.detail if self.offset is None else f"byte {self.offset}: {self.detail}"
+        place = "" if self.offset is None else f"byte {self.offset}: "
+        return f"{place}{self.detail}{f' ({self.records:,} in all)' if self.records > 1 else ''}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _checked(data: bytes, at: IntArray, offset: int, size: int) -> Window:
     intact = _good_payloads(buffer, starts, ends)
     damage = None
     if not intact.all():
-        damage = _payload_problem(buffer, offset, starts, ends, int(np.argmin(intact)))
+        damage = _payload_problem(buffer, offset, starts, ends, intact)
         starts, ends = starts[intact], ends[intact]
     stop = _stop(data[after : after + HEADER_BYTES], offset + after, size)
     if stop is None and after == 0 and used:
@@ -145,13 +148,15 @@ def _good_payloads(buffer: Buffer, starts: IntArray, ends: IntArray) -> BoolArra
 
 
 def _payload_problem(
-    buffer: Buffer, offset: int, starts: IntArray, ends: IntArray, which: int
+    buffer: Buffer, offset: int, starts: IntArray, ends: IntArray, intact: BoolArray
 ) -> Problem:
+    which = int(np.argmin(intact))
     start, end = int(starts[which]), int(ends[which])
     stored = int.from_bytes(buffer.data[end : end + FOOTER_BYTES], "little")
     want = masked_crc(buffer.data[start:end])
     detail = f"payload checksum is {stored:#010x}, expected {want:#010x}; record left out"
-    return Problem("corrupt", offset + start - HEADER_BYTES, detail)
+    at, count = offset + start - HEADER_BYTES, int(np.count_nonzero(~intact))
+    return Problem("corrupt", at, detail, count)
 
 
 def _length_error(header: bytes, at: int, offset: int) -> Problem | None:

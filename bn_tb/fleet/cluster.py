@@ -7,15 +7,14 @@ until the run at fault is alone, and that run costs its own row.
 
 import collections
 import contextlib
-import json
 import logging
 import os
-import pathlib
 import re
 import signal
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from bn_tb import plain_values as plain
 from bn_tb.errors import UsageError, fault_in_words
 from bn_tb.files import remote
 from bn_tb.fleet.fleet import LostError
@@ -35,7 +34,7 @@ AHEAD = 3
 DEATHS = 3
 """Workers that a task may kill, of our own; else the configuration of the scheduler says."""
 
-_LOCAL = re.compile(r"local(?::([1-9][0-9]*))?")
+_LOCAL = re.compile(r"local(?::([1-9][0-9]{0,3}))?")
 
 
 class Cluster:
@@ -171,7 +170,7 @@ def _address(scheduler: str) -> str:
     """
     if scheduler.endswith(".json"):
         try:
-            return str(json.loads(pathlib.Path(scheduler).read_text(encoding="utf-8"))["address"])
+            return str(plain.json_of(plain.read(scheduler))["address"])
         except (KeyError, TypeError):
             raise ValueError("the file has no address in it") from None
     if "://" not in scheduler:

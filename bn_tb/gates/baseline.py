@@ -2,10 +2,10 @@
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Iterable
 from typing import Any
 
+from bn_tb import plain_values as plain
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.errors import UsageError
 
@@ -41,23 +41,21 @@ def load(path: str) -> tuple[KnownFinding, ...]:
       UsageError: The file cannot be read or is not a baseline.
     """
     try:
-        document = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        if document["bn_tb_baseline"] != VERSION:
-            raise UsageError(
-                f"{path}: baseline version {document['bn_tb_baseline']!r}, want {VERSION}; "
-                "write it again with --update_baseline"
-            )
-        return tuple(_parsed(entry) for entry in document["findings"])
+        document = plain.table(plain.json_of(plain.read(path)), "the document")
+        if (version := document.get("bn_tb_baseline")) != VERSION:
+            raise ValueError(f"version {plain.shown(version)}, want {VERSION}")
+        entries = plain.items(document.get("findings"), "findings")
+        return tuple(_parsed(entry, f"findings[{at}]") for at, entry in enumerate(entries))
     except FileNotFoundError:
         raise UsageError(
             f"{path}: no such baseline; write it with --baseline={path} --update_baseline"
         ) from None
     except OSError as error:
         raise UsageError(f"{path}: cannot read the baseline: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, UsageError) as error:
         raise UsageError(
-            f"{path}: not a baseline of bn_tb ({type(error).__name__}: {error}); "
-            "write it again with --update_baseline"
+            f"{path}: not a baseline of bn_tb ({error}); delete it and write it again with "
+            f"--baseline={path} --update_baseline"
         ) from None
 
 
@@ -67,7 +65,10 @@ def dump(findings: Iterable[KnownFinding]) -> str:
     return json.dumps({"bn_tb_baseline": VERSION, "findings": entries}, indent=1) + "\n"
 
 
-def _parsed(entry: dict[str, Any]) -> KnownFinding:
-    return KnownFinding(
-        str(entry["run"]), str(entry["code"]), tuple(entry["layers"]), str(entry["fingerprint"])
+def _parsed(value: Any, place: str) -> KnownFinding:
+    entry = plain.table(value, place)
+    run, code, fingerprint = (
+        plain.text(entry.get(key), f"{place}.{key}") for key in ("run", "code", "fingerprint")
     )
+    layers = plain.texts(entry.get("layers"), f"{place}.layers")
+    return KnownFinding(run, code, layers, fingerprint)

@@ -23,6 +23,7 @@ program.
 - https://github.com/tensorflow/tensorflow/blob/v2.16.1/tensorflow/core/lib/io/record_writer.h
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from bn_tb.rules._words import shortened
@@ -35,8 +36,8 @@ from bn_tb.runs.run import FileReport, Run
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for unfinished and one for damaged files."""
     bad = [file for file in subject.run.files if file.status != "ok"]
-    harmless = [file for file in bad if file.status == "truncated" or file.bytes == 0]
-    damaged = [file for file in bad if file not in harmless]
+    harmless = list(filter(_is_harmless, bad))
+    damaged = list(itertools.filterfalse(_is_harmless, bad))
     if harmless:
         yield _evidence(
             subject.run, harmless, "has an unfinished tail", Severity.INFO,
@@ -47,6 +48,10 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             subject.run, damaged, "is damaged or of another kind", Severity.WARNING,
             "Copy the file again from where it was written.",
         )  # fmt: skip
+
+
+def _is_harmless(file: FileReport) -> bool:
+    return file.status == "truncated" or file.bytes == 0
 
 
 def _evidence(

@@ -385,6 +385,21 @@ def test_full_disk_is_one_line_and_exits_with_2(logdir):
     )
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize(("logs", "status"), [(["stale"], 1), (["healthy"], 0), (["x"], 2)])
+def test_notes_on_a_full_disk_change_no_exit_status(logdir, tmp_path, logs, status):
+    output = f"--output={tmp_path}/report.txt"  # noted on standard error
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "bn_tb.analyze", *logs, output],
+            cwd=logdir,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+        )
+    assert done.returncode == status
+
+
 @pytest.mark.skipif(shutil.which("sh") is None, reason="needs a POSIX shell")
 def test_closed_streams_change_no_exit_status(logdir):
     line = f"{sys.executable} -m bn_tb.analyze {logdir / 'stale'} >&- 2>&-"

@@ -1,10 +1,12 @@
 """Configuration files: what is found, checked and overruled."""
 
 import json
+import pathlib
 
 import pytest
 
 from bn_tb import UsageError, analyze, settings
+from bn_tb.gates import baseline
 from bn_tb.rules.verdict import Severity
 from tests.builders import written_logs as logs
 
@@ -59,7 +61,21 @@ def test_every_key_is_understood(tmp_path):
         ("ignore = ['BN7']", "ignore: no code starts with 'BN7'"),
         ("momentum = 1.0", "momentum: want the weight of the old value"),
         ("momentum = true", "momentum: want a number, got True"),
-        ("updates_per_step = inf", "updates_per_step: want a number above 0"),
+        ("updates_per_step = 0", "updates_per_step: want a number above 0"),
+        ("updates_per_step = inf", "updates_per_step: want a finite number, got inf"),
+        ("[limits.BN201]\nlagging = nan", "limits.BN201.lagging: want a finite number, got nan"),
+        ("[limits.BN201]\nlagging = -inf", "lagging: want a finite number, got -inf"),
+        (f"[limits.BN201]\nlagging = 1{'0' * 400}", "lagging: want a finite number, got 1000"),
+        (f"momentum = 0x{'f' * 9999}", "finite number, got an integer of thousands of digits"),
+        (f"momentum = 1{'0' * 9999}", "not valid TOML: Exceeds the limit"),
+        (f"select = {'[' * 9999}", "not valid TOML: nested too deeply"),
+        (f"select = ['{'x' * 9999}']", "select: no code starts with 'XXX"),
+        (f"{'x' * 9999} = 1", "unknown key 'xxx"),
+        ("mean_tag = ['a{99999999999}']", "'a{99999999999}' is no regular expression"),
+        (f"mean_tag = ['{'(' * 9999}']", "is no regular expression"),
+        ('baseline = "a\\u0000b"', "baseline: want a path"),
+        ("[[suppress]]\ncode = []\nreason = 'x'", "suppress[0].code: want a string, got []"),
+        ("[[suppress]]\ncode = 'BN101'\nreason = 'x'\nrun = 3", "suppress[0].run: want a string"),
         ("mean_tag = ['(']", "mean_tag: '(' is no regular expression"),
         ("[limits.BN999]\nx = 1", "limits: unknown code 'BN999'"),
         ("[limits.BN201]\nlaging = 1", "limits.BN201: unknown limit 'laging'; did you mean"),
@@ -80,6 +96,52 @@ def test_error_names_file_key_and_what_is_wanted(tmp_path, text, message):
     assert str(caught.value).startswith(str(tmp_path / "bn_tb.toml"))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
+BASELINE = {"run": "a", "code": "BN101", "layers": ["bn"], "fingerprint": "f"}
+
+
+@pytest.mark.parametrize(
+    ("findings", "message"),
+    [
+        (3, "findings: want a list, got 3"),
+        ([[]], "findings[0]: want a table, got []"),
+        ([{**BASELINE, "run": None}], "findings[0].run: want a string, got None"),
+        ([BASELINE, {**BASELINE, "layers": "bn"}], "findings[1].layers: want a list of strings"),
+        ([{**BASELINE, "layers": [[1], {}]}], "findings[0].layers: want a list of strings"),
+    ],
+)
+def test_error_in_a_baseline_names_the_entry_and_what_to_do(tmp_path, findings, message):
+    path = tmp_path / "known.json"
+    path.write_text(json.dumps({"bn_tb_baseline": 1, "findings": findings}))
+    with pytest.raises(UsageError, match="delete it and write it again") as caught:
+        baseline.load(str(path))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 99_999, "3", "{}", '{"bn_tb_baseline": 2}', "\x00", ""])
+def test_file_that_is_no_baseline_is_said_in_one_line(tmp_path, text):
+    path = tmp_path / "known.json"
+    path.write_text(text)
+    with pytest.raises(UsageError, match="not a baseline of bn_tb") as caught:
+        baseline.load(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_file_without_end_is_not_read_to_its_end():
+    with pytest.raises(UsageError, match="longer than 64 MB"):
+        baseline.load("/dev/zero")
+    with pytest.raises(UsageError, match="longer than 64 MB"):
+        settings.load(pathlib.Path("/dev/zero"))
+
+
+def test_working_folder_that_is_gone_is_said(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(UsageError, match="the working folder is gone"):
+        analyze.main(["logs"])
 
 
 def test_pyproject_counts_only_with_a_table_of_ours(tmp_path):

@@ -2,14 +2,17 @@
 
 import os
 import struct
+import time
 
 import numpy as np
 import pytest
 
+import bn_tb
 from bn_tb.errors import UsageError
-from bn_tb.events import event_file, run_reader
+from bn_tb.events import event_file, run_reader, tf_record
 from bn_tb.events.masked_crc import masked_crc
 from bn_tb.files import local
+from bn_tb.runs.run import FileReport, Run
 from bn_tb.sources.logdir import read_logdir
 from tests.builders import event_bytes as eb
 
@@ -76,6 +79,17 @@ def dims(*sizes: int) -> bytes:
     return b"".join(eb.field(2, eb.field(1, size)) for size in sizes)
 
 
+def uneven(limits: int, counts: int, packed: bool = True) -> bytes:
+    """A histogram of a moving mean whose limits and counts differ in number."""
+    proto = b"".join(eb.field(number, 1.0) for number in range(1, 6))
+    for number, count in ((6, limits), (7, counts)):
+        if packed:
+            proto += eb.field(number, struct.pack(f"<{count}d", *range(count)))
+        else:
+            proto += eb.field(number, 1.0) * count
+    return eb.field(1, b"x/moving_mean") + eb.field(5, proto)
+
+
 HOSTILE_RECORDS = {
     "garbage": bad_event(bytes(range(256)) * 3),
     "unknown wire type": bad_event(b"\x0f\x01"),
@@ -91,6 +105,9 @@ HOSTILE_RECORDS = {
     "a histogram of seven bytes": eb.summary(
         9, eb.field(1, b"x/moving_mean") + eb.field(5, eb.field(6, b"1234567"))
     ),
+    "three limits and two counts": eb.summary(9, uneven(3, 2)),
+    "no limits and two counts": eb.summary(9, uneven(0, 2)),
+    "three limits and two counts, not packed": eb.summary(9, uneven(3, 2, packed=False)),
     "shape larger than content": tensor_of(dims(30, 3), bytes(8)),
     "billions of elements": tensor_of(dims(1 << 40, 3), bytes(24)),
     "elements beyond int64": tensor_of(dims(1 << 62, 1 << 62, 3), bytes(24)),
@@ -113,7 +130,8 @@ def test_an_undecodable_record_is_left_out_and_reported(name, tmp_path):
         assert steps == list(range(6))
         assert report.status == "corrupt"
         assert report.detail.startswith(f"byte {STARTS[3]}: ")
-        assert report.detail.endswith(" left out") and "\n" not in report.detail
+        assert report.detail.endswith("left out (40 in all)" if copies > 1 else " left out")
+        assert "\n" not in report.detail
 
 
 @pytest.mark.parametrize(
@@ -189,6 +207,29 @@ def test_a_file_that_shrinks_while_it_is_read_is_truncated(tmp_path, monkeypatch
     monkeypatch.setattr(event_file, "read_window", shrinking)
     (run,) = read_logdir(path)
     assert run.files[0].status == "truncated" and not run.scalars
+
+
+def test_records_left_out_are_counted_over_the_windows_of_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(tf_record, "WINDOW_BYTES", 1 << 10)
+    broken = bytearray(RECORDS[1])
+    broken[-1] ^= 1
+    data = b"".join([*RECORDS, bytes(broken), HOSTILE_RECORDS["garbage"]] * 20)
+    (run,) = read_logdir(eb.write(tmp_path, data))
+    assert run.files[0].detail.endswith("record left out (40 in all)")
+
+
+def test_many_files_are_judged_in_a_time_that_grows_with_their_number(tmp_path):
+    def cost(files):
+        reports = tuple(FileReport(f"{n}.tfevents", 0, 0, "truncated") for n in range(files))
+        run = Run(".", "logs", reports)
+        start = time.process_time()
+        (diagnosis,) = bn_tb.diagnose([run])
+        spent = time.process_time() - start
+        assert f"and so {files - 1} more" in diagnosis.findings[0].message
+        return spent
+
+    few = min(cost(2_000) for _ in range(3))
+    assert cost(20_000) < 40 * few  # quadratic: 100
 
 
 def test_a_folder_that_cannot_be_listed_is_reported_as_a_run(tmp_path, monkeypatch):

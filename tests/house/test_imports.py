@@ -8,7 +8,18 @@ from tests.places import ROOT
 
 PACKAGE = ROOT / "bn_tb"
 ORDER = (
-    *("errors", "version", "runs", "files", "events", "checkpoints", "sources", "graph", "layers"),
+    *(
+        "errors",
+        "version",
+        "plain_values",
+        "runs",
+        "files",
+        "events",
+        "checkpoints",
+        "sources",
+        "graph",
+        "layers",
+    ),
     *(
         "evidence",
         "rules",

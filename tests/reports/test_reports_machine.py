@@ -121,6 +121,20 @@ def test_sarif_locations_are_relative_and_encoded(path, uri):
     assert relative_uri(path) == uri
 
 
+LINK = re.compile(r"\[(?:\\[\[\]]|[^\[\]])*\]\(")
+
+
+def test_sarif_messages_have_no_link_of_a_log():
+    """Viewers make `[text](target)` in a message live."""
+    run = hostile_run("[![a](http://a)](http://evil.example) [b](1) [[c](d)](e) \\[f](g)")
+    text = bn_tb.render(Report((run,), problems=("[a](http://evil.example)",)), "sarif")
+    document = json.loads(text)["runs"][0]
+    notes = document["invocations"][0]["toolExecutionNotifications"]
+    for entry in (*document["results"], *notes):
+        assert "evil.example" in entry["message"]["text"]
+        assert not LINK.search(entry["message"]["text"])
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_junit_of_every_kind_can_be_read(kind, tmp_path):
     suites = read_junit(tmp_path, bn_tb.render([kind()], "junit"))
