@@ -3,12 +3,16 @@
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
 import bn_tb
 from bn_tb import terminal
 from bn_tb.command import pages
 from bn_tb.command.flags import parse, refuse_contradictions
 from bn_tb.errors import BnTbError
+
+if TYPE_CHECKING:
+    from bn_tb.reports.report import Report
 
 MODES = {"show_tags": "show_tags", "diff": "diff", "watch": "watch_terminal"}
 """Flags that want something else than a report, and the module of `bn_tb.command` that does it."""
@@ -53,9 +57,17 @@ def main(argv: list[str]) -> int:
     if mode := next((MODES[name] for name in MODES if flags[name].value), None):
         module = importlib.import_module(f"bn_tb.command.{mode}")
         return int(module.run(flags, logdirs, chosen))
-    report = judge.judge(logdirs, chosen, flags.update_baseline, by)
-    terminal.write(flags, bn_tb.render(report, flags.format, terminal.view(flags)))
+    report = judge.judge(logdirs, chosen, flags.update_baseline, by, flags.quiet)
+    terminal.write(flags, _text(report, flags))
     return int(report.exit_code)
+
+
+def _text(report: "Report", flags: Any) -> str:
+    if flags.statistics:
+        from bn_tb.reports import statistics
+
+        return statistics.render(report)
+    return bn_tb.render(report, flags.format, terminal.view(flags))
 
 
 if __name__ == "__main__":

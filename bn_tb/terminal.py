@@ -20,7 +20,8 @@ def write(flags: Any, text: str) -> None:
     """Writes a report to where the flags say."""
     if flags.output:
         write_file(flags.output, text)
-        note(f"report written to {flags.output}")
+        if not flags.quiet:
+            note(f"report written to {flags.output}")
     else:
         write_stdout(text)
 

@@ -14,7 +14,7 @@ usage: bn_tb.analyze LOGDIR [LOGDIR ...] [flags]
 
 Says which batch-norm layers of TensorBoard logs have stale, lagging or broken moving statistics,
 proves it, and says what to change. A LOGDIR is a folder, searched recursively, or an event
-file; both may be URLs (s3://, gs://, ...).
+file; both may be URLs (s3://, gs://, ...). Flags take dashes for underscores: --fail-on.
 """
 
 EXIT_STATUSES = """
@@ -40,6 +40,7 @@ class Flag:
         numbers without default.
       number: Whether values are numbers.
       repeats: Whether it may be given several times; else a default of `[]` splits at commas.
+      short: A letter that means the same after one dash.
     """
 
     name: str
@@ -48,13 +49,19 @@ class Flag:
     default: Any = None
     number: bool = False
     repeats: bool = False
+    short: str = ""
 
+
+OTHER_NAMES = {"output_format": "format"}
+"""What linters call a flag of ours."""
 
 GROUPS = {
     "Report": (
         Flag("format", "Format of the report.", "|".join(RENDERERS), "text"),
         Flag("output", "File to write instead of standard output.", "FILE"),
-        Flag("verbose", "Every run, layer and suppressed finding in full."),
+        Flag("verbose", "Every run, layer and suppressed finding in full.", short="v"),
+        Flag("quiet", "No progress and no notes, only what went wrong.", short="q"),
+        Flag("statistics", "Count the findings of each code instead of telling them."),
     ),
     "Gate": (
         Flag(
@@ -149,8 +156,8 @@ GROUPS = {
         ),
     ),
     "Other": (
-        Flag("help", "Print this."),
-        Flag("version", "Print the version."),
+        Flag("help", "Print this.", short="h"),
+        Flag("version", "Print the version.", short="V"),
         Flag("completion", "Print a completion script for a shell.", "bash|zsh|fish"),
     ),
 }
@@ -169,9 +176,28 @@ def parse(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
         for flag in group:
             _define(flag, values)
     try:
-        return values, values(["bn_tb.analyze", *argv])[1:]
+        return values, values(["bn_tb.analyze", *_as_defined(argv)])[1:]
     except (flags.Error, ValueError) as error:  # absl lets faults of a --flagfile through
         raise UsageError(f"{' '.join(str(error).split())}; see bn_tb.analyze --help") from None
+
+
+def _as_defined(argv: list[str]) -> list[str]:
+    """Returns arguments with the names of flags as they are defined: dashes are underscores."""
+    flags_end = argv.index("--") if "--" in argv else len(argv)
+    return [_renamed(argument) for argument in argv[:flags_end]] + argv[flags_end:]
+
+
+def _renamed(argument: str) -> str:
+    if not argument.startswith("--"):
+        return argument
+    head, equals, value = argument[2:].partition("=")
+    name = head.replace("-", "_")
+    names = {flag.name for group in GROUPS.values() for flag in group} | {*OTHER_NAMES}
+    if name.startswith("no_") and name[3:] in names:
+        name = f"no{name[3:]}"
+    elif name not in names and name.removeprefix("no") not in names:
+        return argument
+    return f"--{OTHER_NAMES.get(name, name)}{equals}{value}"
 
 
 def refuse_contradictions(values: Any, logdirs: list[str]) -> None:
@@ -184,6 +210,8 @@ def refuse_contradictions(values: Any, logdirs: list[str]) -> None:
         raise UsageError("no LOGDIR given; see bn_tb.analyze --help")
     if (values.columns or values.group_by) and values.format not in ("text", "csv"):
         raise UsageError("--columns and --group_by go with --format=text or csv")
+    if values.statistics and (values.format != "text" or values.watch or values.diff):
+        raise UsageError("--statistics goes with --format=text and a report alone")
     if values.on_finding and not values.watch:
         raise UsageError("--on_finding needs --watch")
     if (values.scheduler or values.cache) and (values.watch or values.show_tags):
@@ -204,10 +232,8 @@ def help_text() -> str:
 def _define(flag: Flag, values: flags.FlagValues) -> None:
     arguments = (flag.name, flag.default, flag.help)
     if not flag.value:
-        short = "h" if flag.name == "help" else None
-        flags.DEFINE_boolean(
-            flag.name, flag.default is True, flag.help, flag_values=values, short_name=short
-        )
+        on, short = flag.default is True, flag.short or None
+        flags.DEFINE_boolean(flag.name, on, flag.help, flag_values=values, short_name=short)
     elif "|" in flag.value:
         choices = flag.value.split("|")
         flags.DEFINE_enum(flag.name, flag.default, choices, flag.help, flag_values=values)
@@ -223,7 +249,8 @@ def _define(flag: Flag, values: flags.FlagValues) -> None:
 
 def _help(flag: Flag) -> list[str]:
     on = flag.default is True
-    head = f"  --{'no' if on else ''}{flag.name}" + (f"={flag.value}" if flag.value else "")
+    short = f"-{flag.short}, " if flag.short else ""
+    head = f"  {short}--{'no' if on else ''}{flag.name}" + (f"={flag.value}" if flag.value else "")
     text = flag.help + (f" Default: {flag.default}." if flag.default and not on else "")
     lines = textwrap.wrap(text, HELP_WIDTH - HELP_INDENT)
     if len(head) < HELP_INDENT:

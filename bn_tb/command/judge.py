@@ -20,6 +20,7 @@ def judge(
     settings: Settings,
     update_baseline: bool = False,
     means: Means = Means(),
+    quiet: bool = False,
 ) -> Report:
     """Reads logdirs, judges them and applies the gates; says what is about the call on stderr.
 
@@ -28,10 +29,11 @@ def judge(
       settings: Options, tag patterns and gates.
       update_baseline: Whether to write the findings to `settings.baseline` first.
       means: Who judges.
+      quiet: Whether to say on stderr only what went wrong.
     """
     gate = settings.gate(update_baseline)
     found, problems = find(logdirs, settings.checkpoints)
-    with told() as progress:
+    with told(quiet) as progress:
         if means.as_rows:
             outcome = judge_rows(means, found, settings.options(), progress)
             diagnoses = outcome.diagnoses
@@ -44,7 +46,7 @@ def judge(
     if update_baseline:
         report = dataclasses.replace(report, baseline=report.as_baseline())
         terminal.write_file(settings.baseline, baseline.dump(report.baseline or ()))
-    _note(report)
+    _note(report, quiet)
     return report
 
 
@@ -61,13 +63,13 @@ def find(logdirs: list[str], checkpoints: bool = True) -> tuple[list[FoundRun], 
     return found, tuple(problems)
 
 
-def _note(report: Report) -> None:
+def _note(report: Report, quiet: bool) -> None:
     for problem in report.problems:
         terminal.note(problem)
     for run in report.runs:
         if run.problem:
             terminal.note(f"run {run.subject.run.name}: {run.problem}")
-    for entry in report.unused_suppressions:
+    for entry in report.unused_suppressions if not quiet else ():
         terminal.note(
             f"unused suppression: {entry.code} layer {entry.layer!r} run {entry.run!r} "
             f"({entry.reason}); nothing needs it any more"

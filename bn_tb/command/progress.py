@@ -19,6 +19,7 @@ REDRAW = 0.1
 
 @contextlib.contextmanager
 def told(
+    quiet: bool = False,
     now: Callable[[], float] = time.monotonic,
 ) -> Iterator[Callable[[Progress], None] | None]:
     """Yields what `read_logdir` takes as `progress`, or None where nobody looks.
@@ -27,9 +28,10 @@ def told(
     it stays.
 
     Args:
+      quiet: Whether to show nothing at all.
       now: Returns seconds.
     """
-    if not sys.stderr.isatty():
+    if quiet or not sys.stderr.isatty():
         yield None
         return
     due = now() + PATIENCE

@@ -205,7 +205,7 @@ def test_frozen_layers_are_not_stale(logdir, capsys):
 def test_help_lists_every_flag_of_ours_and_no_other(capsys):
     assert run("--help") == 0
     text = capsys.readouterr().out
-    shown = re.findall(r"^  --(?:no)?(\w+)", text, re.MULTILINE)
+    shown = re.findall(r"^  (?:-\w, )?--(?:no)?(\w+)", text, re.MULTILINE)
     ours = [flag.name for group in analyze_flags.GROUPS.values() for flag in group]
     assert shown == ours
     assert all(len(line) <= 100 for line in text.splitlines())
@@ -416,7 +416,7 @@ def test_reading_of_more_than_a_second_shows_bytes_and_runs_on_a_terminal(
     clock = iter([0.0, seconds, seconds])
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm")
-    with progress.told(lambda: next(clock)) as tell:
+    with progress.told(now=lambda: next(clock)) as tell:
         tell(Progress(3_000_000, 12_000_000, 4, 1_500))
         assert ("3.0/12.0 MB" in terminal.getvalue()) is shown
         assert ("4 of 1,500 runs" in terminal.getvalue()) is shown
@@ -479,3 +479,45 @@ def test_every_output_encoding_can_take_the_report(tmp_path, encoding):
     assert (done.returncode, done.stderr) == (1, b"")
     text = done.stdout.decode(encoding)
     assert r"\u5c64/bn" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "means"),
+    [
+        (["--fail-on=warning"], {"fail_on": "warning"}),
+        (["--updates-per-step", "2"], {"updates_per_step": 2.0}),
+        (["--no-checkpoints"], {"checkpoints": False}),
+        (["--output-format=json"], {"format": "json"}),
+        (["-q", "-v", "-V"], {"quiet": True, "verbose": True, "version": True}),
+    ],
+)
+def test_flags_take_dashes_letters_and_what_linters_call_them(given, means):
+    values, logdirs = analyze_flags.parse([*given, "logs-2026"])
+    assert {name: values[name].value for name in means} == means
+    assert logdirs == ["logs-2026"]
+
+
+def test_dashes_in_values_and_after_two_dashes_are_left_alone():
+    values, logdirs = analyze_flags.parse(["--ignore=BN1-x", "--", "--fail-on"])
+    assert (values.ignore, logdirs) == (["BN1-x"], ["--fail-on"])
+
+
+def test_an_unknown_flag_is_one_line_with_the_nearest_name():
+    with pytest.raises(UsageError, match=r"fail-onn.*fail_on"):
+        analyze_flags.parse(["--fail-onn=error", "logs"])
+
+
+def test_statistics_count_the_findings_of_each_code(logdir, capsys):
+    status = run(logdir, "--statistics")
+    lines = capsys.readouterr().out.splitlines()
+    assert status == 1
+    assert any(re.fullmatch(r" +\d+  BN101  never-updated +error +\d+ layers? in \d runs?", line)
+               for line in lines)  # fmt: skip
+    counts = [int(line.split()[0].replace(",", "")) for line in lines]
+    assert counts == sorted(counts, reverse=True)
+
+
+def test_quiet_says_what_went_wrong_and_nothing_else(logdir, tmp_path):
+    done = command(logdir, tmp_path / "nowhere", "-q", f"--output={tmp_path / 'report'}")
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1 and "no such file or folder" in done.stderr
