@@ -1,6 +1,5 @@
 """The layers of a run with the trajectories of their statistics, a line each."""
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping
 
 from rich.cells import cell_len, set_cell_size
@@ -10,6 +9,7 @@ from bn_tb.diagnosis import VERDICTS, RunDiagnosis
 from bn_tb.reports.report import View
 from bn_tb.reports.safe_text import one_line, shorten
 from bn_tb.reports.sparkline import root_mean_square, sparkline
+from bn_tb.runs.names import by_difference
 from bn_tb.runs.series import FloatArray, HistogramSeries
 
 ROWS_PER_VERDICT = 3
@@ -18,12 +18,47 @@ INDENT = 2
 GAP = 2
 NARROWEST_NAME = 12
 """Columns that a layer's name has at least."""
+NARROW = ("", "mean", "variance")
+"""Heads of the columns without curves."""
+CURVES = (20, 8, 0)
+"""Characters of a curve, the longest that fits; the numbers beside it are never cut."""
 
 Measure = Callable[[HistogramSeries], FloatArray]
 
 
 def layer_table(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Text:
     """Returns the layers worst first; of many equal ones the first few and a count."""
+    wanted = CURVES if view.width >= 100 else CURVES[1:]
+    tables = (_table(run, view, styles, length) for length in wanted)
+    return next((table for table in tables if _fits(table, view)), _list(run, view, styles))
+
+
+def _fits(table: Text, view: View) -> bool:
+    return max(cell_len(line.rstrip()) for line in table.plain.split("\n")) + INDENT <= view.width
+
+
+def _list(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Text:
+    """Returns the layers one below the other, where no table fits."""
+    rows, left = _rows(run, view, 0)
+    names = _names(run, max(view.width - INDENT, NARROWEST_NAME), view)
+    text = Text()
+    for name, verdict, mean, variance in rows:
+        text.append(f"{names[name]}\n").append(verdict, styles.get(verdict, ""))
+        text.append(f"\n  mean {mean}\n  variance {variance}\n")
+    return _ended(text, left)
+
+
+def _ended(text: Text, left: list[str]) -> Text:
+    if left:
+        text.append(f"and {', '.join(left)}", "dim")
+    text.rstrip()
+    return text
+
+
+def _rows(
+    run: RunDiagnosis, view: View, length: int
+) -> tuple[list[tuple[str, str, str, str]], list[str]]:
+    """Returns name, verdict, mean and variance of the layers shown; and what is left, counted."""
     pairs = list(zip(run.layers, run.subject.layers, strict=True))
     rows: list[tuple[str, str, str, str]] = []
     left = []
@@ -31,12 +66,18 @@ def layer_table(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Tex
         same = [pair for pair in pairs if pair[0].verdict == verdict]
         shown = same if view.verbose else same[:ROWS_PER_VERDICT]
         for judged, layer in shown:
-            mean = _trajectory(layer.mean, root_mean_square, view)
-            variance = _trajectory(layer.variance, lambda series: series.mean, view)
+            mean = _trajectory(layer.mean, root_mean_square, view, length)
+            variance = _trajectory(layer.variance, lambda series: series.mean, view, length)
             rows.append((judged.layer, verdict, mean, variance))
         if len(same) > len(shown):
             left.append(f"{len(same) - len(shown):,} {verdict}")
-    heads = ("", "moving mean (rms)", "moving variance (average)")
+    return rows, left
+
+
+def _table(run: RunDiagnosis, view: View, styles: Mapping[str, str], length: int) -> Text:
+    """Returns a line per layer with curves of `length` characters."""
+    rows, left = _rows(run, view, length)
+    heads = ("", "moving mean (rms)", "moving variance (average)") if length else NARROW
     columns = zip(heads, *(row[1:] for row in rows), strict=True)
     widths = [max(map(cell_len, column)) for column in columns]
     room = max(view.width - sum(widths) - GAP * len(widths) - INDENT, NARROWEST_NAME)
@@ -47,10 +88,7 @@ def layer_table(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Tex
     for layer_name, verdict, mean, variance in rows:
         cells = (names[layer_name], verdict, mean, variance)
         _append(table, cells, widths, "", styles.get(verdict, ""))
-    if left:
-        table.append(f"and {', '.join(left)}", "dim")
-    table.rstrip()
-    return table
+    return _ended(table, left)
 
 
 def _append(
@@ -67,29 +105,21 @@ def _append(
 def _names(run: RunDiagnosis, width: int, view: View) -> dict[str, str]:
     """Returns names that fit by leaving out the path components that all layers share."""
     ellipsis = "…" if view.unicode else "..."
-    parts = {judged.layer: one_line(judged.layer).split("/") for judged in run.layers}
-    names = {layer: "/".join(part) for layer, part in parts.items()}
-    if len(parts) > 1 and any(len(name) > width for name in names.values()):
-        head = _shared(list(parts.values()))
-        tail = _shared([part[head:][::-1] for part in parts.values()])
-        for layer, part in parts.items():
-            own = part[head : len(part) - tail]
-            names[layer] = "/".join([ellipsis] * (head > 0) + own + [ellipsis] * (tail > 0))
-    return {layer: shorten(name, width, ellipsis) for layer, name in names.items()}
+    layers = list(dict.fromkeys(judged.layer for judged in run.layers))
+    names = list(map(one_line, layers))
+    if any(len(name) > width for name in names):
+        names = by_difference(names, ellipsis)
+    return {
+        layer: shorten(name, width, ellipsis) for layer, name in zip(layers, names, strict=True)
+    }
 
 
-def _shared(parts: list[list[str]]) -> int:
-    """Returns how many components all lists begin with."""
-    columns = zip(*parts, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda column: len(set(column)) == 1, columns))
-
-
-def _trajectory(series: HistogramSeries | None, measure: Measure, view: View) -> str:
+def _trajectory(series: HistogramSeries | None, measure: Measure, view: View, length: int) -> str:
     if series is None or not len(series.steps):
         return "not logged"
     values = measure(series)
-    curve = sparkline(series.steps, values, 8 if view.width < 100 else 20, view.unicode)
+    curve = f"{sparkline(series.steps, values, length, view.unicode)} " if length else ""
     ends = f"{values[0]:.3g}"
     if len(values) > 1:
         ends += f" {'→' if view.unicode else '>'} {values[-1]:.3g}"
-    return f"{curve} {ends}"
+    return f"{curve}{ends}"

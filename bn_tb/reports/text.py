@@ -23,8 +23,6 @@ RUN_ROWS = 30
 """Runs up to which all have a row of the table; a screen holds about so many."""
 ROWS_PER_VERDICT = 8
 """Rows of one verdict where there are more runs, unless `verbose`."""
-UNINTERESTING = ("unknown", "no-batch-norm")
-"""Verdicts whose runs share a row at the end: those of test runs beside a training run."""
 NAMED_RUNS = 2
 """Runs named in a shared row."""
 DETAILED_RUNS = 5
@@ -76,8 +74,13 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     if not report.runs:
         return
     runs = wording.worst_first(report.runs)
-    if len(runs) > 1:
-        yield Text(f"{wording.count(len(runs), 'run')}: {wording.verdict_counts(runs)}", "bold")
+    if len(report.runs) > 1:
+        companions = [] if view.verbose else wording.companions(runs)
+        runs = [run for run in runs if run not in companions]
+        hold = "holds" if len(companions) == 1 else "hold"
+        beside = f"; {len(companions):,} more {hold} no statistics" if companions else ""
+        counts = f"{wording.count(len(runs), 'run')}: {wording.verdict_counts(runs)}"
+        yield Text(f"{counts}{beside}", "bold")
         yield Text()
         if view.group_by:
             yield group_table(report, view.group_by)
@@ -87,7 +90,7 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     shown = runs if view.verbose or len(runs) == 1 else wording.telling(runs, DETAILED_RUNS)
     told = _Told({}, set())
     for run in shown:
-        if len(runs) > 1:
+        if len(report.runs) > 1:
             yield Text()
         yield from _run(report, run, view, told)
     untold = sum(1 for run in runs if run.findings) - sum(1 for run in shown if run.findings)
@@ -101,10 +104,10 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     for _ in view.columns:
         table.add_column(overflow="fold")
     table.add_column(overflow="fold")
-    dull = [run for run in runs if run.verdict in UNINTERESTING]
+    dull = [run for run in runs if run.verdict in wording.UNINTERESTING]
     if len(dull) <= NAMED_RUNS or view.verbose:
         dull = []
-    rest = [run for run in runs if run.verdict not in UNINTERESTING or not dull]
+    rest = [run for run in runs if run.verdict not in wording.UNINTERESTING or not dull]
     most = len(rest) if view.verbose else RUN_ROWS
     shown, left = wording.representatives(rest, most, ROWS_PER_VERDICT)
     if view.columns:
@@ -112,7 +115,7 @@ def _run_table(report: Report, runs: list[RunDiagnosis], view: View) -> Group:
     for run in shown:
         table.add_row(
             Text(run.verdict, VERDICT_STYLE.get(run.verdict, "")),
-            Prose(wording.run_name(report, run)),
+            Prose(wording.entry_name(report, run)),
             *map(Prose, cells(report.hyperparameters(run), view.columns)),
             Prose(wording.reason(run)),
         )
@@ -142,12 +145,14 @@ def _run(report: Report, run: RunDiagnosis, view: View, told: _Told) -> Iterator
     if any(layer.mean or layer.variance for layer in run.subject.layers):
         yield Text()
         yield _indented(layer_table(run, view, VERDICT_STYLE), 2)
+    costs = wording.costs(report, run)
     for finding in run.findings:
-        if (suppressed := report.suppressed(run, finding)) and not view.verbose:
+        suppressed = report.suppressed(run, finding)
+        if (suppressed and not view.verbose) or any(finding is cost for cost in costs.values()):
             continue
         yield Text()
         yield _indented(_headline(report, finding, suppressed), 2)
-        yield from _finding(finding, name, view, told)
+        yield from _finding(finding, costs.get(finding.code), name, view, told)
 
 
 def _remark(run: RunDiagnosis, view: View) -> Iterator[RenderableType]:
@@ -178,13 +183,16 @@ def _headline(report: Report, finding: Finding, suppressed: str) -> Text:
     return line
 
 
-def _finding(finding: Finding, run_name: str, view: View, told: _Told) -> Iterator[RenderableType]:
+def _finding(
+    finding: Finding, cost: Finding | None, run_name: str, view: View, told: _Told
+) -> Iterator[RenderableType]:
+    """Yields what is wrong, what it costs, why, what to change, and the proof."""
     yield _indented(Prose(one_line(finding.message)), 4)
     if finding.layers and (view.verbose or finding.layers[0] not in finding.message):
         most = len(finding.layers) if view.verbose else NAMED_LAYERS
         yield _labelled("Layers", Prose(wording.listed(finding.layers, most)))
-    if finding.evidence and (finding.severity > Severity.INFO or view.verbose):
-        yield _labelled("Proof", _list(finding.evidence))
+    if cost is not None:
+        yield _labelled("Cost", Prose(f"{cost.code}: {one_line(cost.message)}"))
     if finding.causes:
         yield _labelled("Causes", Text(wording.causes(finding)))
     code, where = told.fixes.get(finding.fix, ("", ""))
@@ -194,6 +202,9 @@ def _finding(finding: Finding, run_name: str, view: View, told: _Told) -> Iterat
     else:
         yield from _fix(finding.fix, view)
         told.fixes[finding.fix] = (finding.code, run_name)
+    proof = finding.evidence + (cost.evidence if cost else ())
+    if proof and (finding.severity > Severity.INFO or view.verbose):
+        yield _labelled("Proof", _list(proof))
     if finding.code not in told.codes:
         told.codes.add(finding.code)
         yield _labelled("More", Text(f"bn_tb.analyze --explain={finding.code}"))
@@ -241,6 +252,8 @@ def _closing(report: Report, left: int, view: View) -> Iterator[Text]:
     for entry in report.cured:
         layers = wording.listed(entry.layers, NAMED_LAYERS)
         notes.append(one_line(f"cured since the baseline: {entry.code} in {entry.run} {layers}"))
+    if gate := wording.gate(report):
+        notes.append(gate)
     if notes:
         yield Text()
     yield from (Text(note, "dim") for note in notes)

@@ -5,9 +5,10 @@ import posixpath
 from collections.abc import Iterable, Sequence
 
 from bn_tb.diagnosis import VERDICTS, Finding, RunDiagnosis
-from bn_tb.reports.report import Report
+from bn_tb.reports.report import ExitCode, Report
 from bn_tb.reports.safe_text import one_line
 from bn_tb.rules import ALL_RULES
+from bn_tb.rules.verdict import Severity
 from bn_tb.runs.run import FileReport
 
 MEANING = {
@@ -23,6 +24,10 @@ MEANING = {
     "no-batch-norm": "no batch norm in tags or graph",
     "unreadable": "no event could be read",
 }
+
+
+UNINTERESTING = ("unknown", "no-batch-norm")
+"""Verdicts whose runs share a row at the end: those of test runs beside a training run."""
 
 
 def count(number: int, noun: str) -> str:
@@ -81,6 +86,50 @@ def run_name(report: Report, diagnosis: RunDiagnosis) -> str:
     if run.name == "." and len(report.places) == 1:
         return one_line(run.logdir)
     return one_line(posixpath.normpath(posixpath.join(report.places[run.logdir], run.name)))
+
+
+def companions(runs: Iterable[RunDiagnosis]) -> list[RunDiagnosis]:
+    """Returns runs that stand beside a judged one of their experiment and have nothing to say."""
+    return [
+        run
+        for run in runs
+        if run.verdict in UNINTERESTING
+        and not (run.findings or run.problem or run.subject.layers)
+        and any(other.layers for other in run.subject.related)
+    ]
+
+
+def entry_name(report: Report, diagnosis: RunDiagnosis) -> str:
+    """Returns a run's name, and which runs of its experiment hold no statistics."""
+    name = run_name(report, diagnosis)
+    beside = [
+        other.run.name.rpartition("/")[2]
+        for other in diagnosis.subject.related
+        if diagnosis.subject.layers and not other.layers
+    ]
+    return f"{name} with {listed(beside, 2)}" if beside else name
+
+
+def costs(report: Report, diagnosis: RunDiagnosis) -> dict[str, Finding]:
+    """Returns BN501 by the code of the finding of the same run that explains it."""
+    told = {one.code for one in diagnosis.findings if not report.suppressed(diagnosis, one)}
+    return {
+        cause: finding
+        for finding in diagnosis.findings
+        if finding.code == "BN501" and not report.suppressed(diagnosis, finding)
+        for cause in finding.causes[:1]
+        if cause in told
+    }
+
+
+def gate(report: Report) -> str:
+    """Returns why findings that matter do not fail the call, or an empty string."""
+    worse = [run for run in report.runs if run.verdict in ("broken", "stale", "lagging", "suspect")]
+    if report.fail_on is not Severity.ERROR or report.exit_code != ExitCode.CLEAN or not worse:
+        return ""
+    if any(finding.severity is Severity.ERROR for run in worse for finding in run.findings):
+        return ""  # suppressed or known: the report says so
+    return "exit status 0: only errors fail; --fail_on=warning fails on warnings, too"
 
 
 def extent(diagnosis: RunDiagnosis) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bn_tb.runs.names import by_difference
 from bn_tb.runs.series import IntArray
 
 NAMED = 3
@@ -12,7 +13,8 @@ def layers_in_words(names: Sequence[str]) -> str:
     """Returns `layer a`, `2 layers (a, b)` or `53 layers (a, b, c and 50 more)`."""
     if len(names) == 1:
         return f"layer {shortened(names[0])}"
-    shown = ", ".join(map(shortened, names[:NAMED]))
+    named = names[:NAMED]
+    shown = ", ".join(map(shortened, [*named[:1], *by_difference(named)[1:]]))
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{len(names)} layers ({shown}{more})"
 

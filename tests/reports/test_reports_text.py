@@ -112,3 +112,50 @@ def test_sparkline_of_one_point_or_none():
 def test_sparkline_of_huge_values_overflows_nothing():
     values = np.array([-1.7e308, 1.7e308])
     assert len(sparkline(np.array([0, 1]), values, 4)) == 4
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 70, 80])
+def test_no_value_of_a_layer_is_cut_however_narrow_the_terminal(width):
+    judged = made.lagging()
+    text = bn_tb.render([judged], view=View(width))
+    for layer in judged.subject.layers:
+        first, last = layer.variance.mean[0], layer.variance.mean[-1]
+        assert f"{first:.3g} → {last:.3g}" in text
+
+
+def _experiment():
+    """A stale training run with a gap, and its test run, which logs metrics alone."""
+    train, test = made.stale("a/train"), made.no_batch_norm("a/test")
+    gap = dataclasses.replace(
+        train.findings[0], code="BN501", name="gap-explained", causes=("BN101",),
+        message="This is not overfitting.", evidence=("accuracy 0.99 and 0.1",), layers=(),
+    )  # fmt: skip
+    subject = dataclasses.replace(test.subject, related=(train.subject,))
+    beside = dataclasses.replace(train.subject, related=(test.subject,))
+    return [
+        dataclasses.replace(train, subject=beside, findings=(*train.findings, gap)),
+        dataclasses.replace(test, subject=subject),
+    ]
+
+
+def test_a_gap_is_the_cost_of_its_cause_and_no_second_story():
+    text = bn_tb.render(_experiment())
+    assert "Cost    BN501: This is not overfitting." in text
+    assert "error BN501" not in text and "- accuracy 0.99 and 0.1" in text
+
+
+def test_runs_of_metrics_beside_a_judged_one_are_no_entries_of_their_own():
+    text = bn_tb.render(_experiment())
+    assert text.startswith("1 run: 1 stale; 1 more holds no statistics")
+    assert "a/train with test" in text and "no-batch-norm" not in text
+    assert "no-batch-norm" in bn_tb.render(_experiment(), view=View(verbose=True))
+
+
+def test_a_report_of_warnings_says_why_it_does_not_fail():
+    stale = made.stale()
+    warnings = tuple(
+        dataclasses.replace(one, severity=bn_tb.Severity.WARNING) for one in stale.findings
+    )
+    text = bn_tb.render([dataclasses.replace(stale, findings=warnings)])
+    assert text.endswith("only errors fail; --fail_on=warning fails on warnings, too\n")
+    assert "--fail_on" not in bn_tb.render([stale])
