@@ -99,7 +99,7 @@ def choose(flags: Any) -> Settings:
     Raises:
       UsageError: A value cannot be used.
     """
-    file = pathlib.Path(flags.config) if flags.config else find_file(_here())
+    file = pathlib.Path(flags.config) if flags.config else find_file(here())
     configured = load(file) if file else Settings()
     names = [field.name for field in dataclasses.fields(Settings)]
     given = {name: flags[name].value for name in names if name in flags and flags[name].present}
@@ -155,7 +155,12 @@ def settled(settings: Settings, values: Mapping[str, Any], where: str) -> Settin
     return dataclasses.replace(settings, **checked)
 
 
-def _here() -> pathlib.Path:
+def here() -> pathlib.Path:
+    """Returns the working folder.
+
+    Raises:
+      UsageError: Somebody deleted it.
+    """
     try:
         return pathlib.Path.cwd()
     except OSError as error:

@@ -10,6 +10,8 @@ def why(logdir: str) -> str:
     """Returns the line for a LOGDIR that is missing or holds nothing to read."""
     if place.is_url(logdir):
         return f"{logdir}: nothing there, or no event files (events.out.tfevents.*) below it"
+    if obstacle := place.obstacle(logdir):
+        return f"{logdir}: {obstacle}"
     if not os.path.exists(logdir):
         return f"{logdir}: no such file or folder{_nearest(logdir)}"
     return (

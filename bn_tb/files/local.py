@@ -53,6 +53,17 @@ def look(path: str) -> FoundFile:
     return FoundFile(path, found.st_size, str(found.st_mtime_ns))
 
 
+def obstacle(path: str) -> str:
+    """Returns why nobody can look at a path, or an empty string; that it is not there is none."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:  # ValueError: a zero byte
+        return f"cannot be looked at: {getattr(error, 'strerror', None) or error}"
+    return ""
+
+
 def folders(top: str, wanted: Wanted) -> Iterator[Folder]:
     """Walks a folder; one that several symbolic links lead to counts once, under its own name.
 
@@ -125,7 +136,15 @@ def _listed(path: str) -> FoundFile:
 
 
 def _name(path: str, top: str) -> str:
-    return os.path.relpath(path, top).replace(os.sep, "/")
+    r"""Returns the name of a folder as text; a byte that is not UTF-8 becomes `\xe9`.
+
+    Names stand in JSON, in addresses and on pages, which hold text alone.
+    """
+    name = os.path.relpath(path, top).replace(os.sep, "/")
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    while text != name and os.path.lexists(os.path.join(top, text)):  # `\xe9` written out
+        text += "~"
+    return text
 
 
 def _kind(mode: int) -> str:

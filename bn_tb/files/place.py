@@ -21,6 +21,11 @@ def may_exist(path: str) -> bool:
     return is_url(path) or os.path.exists(path)
 
 
+def obstacle(path: str) -> str:
+    """Returns why a path cannot be looked at, or an empty string; of a URL its listing tells."""
+    return "" if is_url(path) else local.obstacle(path)
+
+
 def folders(top: str, wanted: Wanted) -> Iterator[Folder]:
     """Yields the folders at or below a place that hold files of interest.
 

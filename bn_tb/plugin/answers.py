@@ -1,8 +1,7 @@
 """What the routes of the tab answer, as values; imported when TensorBoard has started."""
 
 import dataclasses
-import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tensorboard import errors
@@ -45,8 +44,6 @@ class Answers:
         self._settings, self._notices = _configured()
         self._gate = self._settings.gate()
         self._scanner = Scanner(self._source(), self._settings.options())
-        if self._scanner.source.notice:
-            self._notices.append(self._scanner.source.notice)
         self.peek = Peek(context.data_provider)
         self.routes: dict[str, Callable[[Arguments], Any]] = {
             "runs": self._runs,
@@ -68,14 +65,17 @@ class Answers:
     def _runs(self, arguments: Arguments) -> Any:
         known = self._scanner.overview(refresh=arguments.get("refresh") == "1")
         return known | {
-            "logdir": self._logdir,
-            "notices": self._notices,
+            "logdir": json_report.valid(self._logdir),
+            "notices": list(filter(None, [*self._notices, *self._troubles()])),
             "snippets": [
                 {"framework": framework.value, "text": text}
                 for framework, text in FIXES.items()
                 if framework.value != "unknown"
             ],
         }
+
+    def _troubles(self) -> Iterator[str]:
+        yield from map(json_report.valid, (self._scanner.source.notice, self._scanner.trouble))
 
     def _run(self, arguments: Arguments) -> Any:
         diagnosis = self._diagnosis(arguments)
@@ -121,7 +121,9 @@ class Answers:
             source, options = self._source(), self._settings.options()
             read = (source.read(found) for found in source.find().values())
             judged = (one for runs in read for one in diagnose(runs, options))
-            return render(self._report(judged), name)
+            report = self._report(judged)
+            problems = (source.notice,) if source.notice else ()
+            return render(dataclasses.replace(report, problems=problems), name)
         for _ in range(EXPORT_LOOKS):
             diagnosis = self._diagnosis(arguments)
             if diagnosis is not None:
@@ -139,7 +141,7 @@ def required(arguments: Arguments, name: str) -> str:
 def _configured() -> tuple[Settings, list[str]]:
     """The settings that analyze would use here; a faulty file is named on the page."""
     try:
-        file = settings.find_file(pathlib.Path.cwd())
+        file = settings.find_file(settings.here())
         configured = settings.load(file) if file else Settings()
         configured.gate()
     except BnTbError as error:

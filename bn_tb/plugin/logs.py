@@ -5,12 +5,13 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from bn_tb.errors import BnTbError
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
 from bn_tb.files import place
 from bn_tb.runs.experiment import experiment_of
 from bn_tb.runs.run import Run
 from bn_tb.runs.tags import TagPatterns
-from bn_tb.sources.logdir import FoundRun, completed, find_runs
+from bn_tb.sources.logdir import FoundRun, completed, find_runs, read_or_refuse
 
 Experiment = tuple[str, str]
 """Logdir, and name of the experiment in it."""
@@ -71,24 +72,37 @@ def _folder_of_spec(part: str) -> Folder:
 class LogFiles:
     """Event files, read in full and read on as they grow."""
 
-    notice = ""
-
     def __init__(self, sources: Sequence[Folder], patterns: TagPatterns = TagPatterns()) -> None:
         """Takes folders that need not exist yet, and the tag names that the user taught."""
         self._folders = sources
         self._patterns = patterns
         self._readers: dict[tuple[str, str], RunReader] = {}
+        self._listed: dict[Folder, list[FoundRun]] = {}
+        self.notice = ""
+        """Which folders could not be looked into the last time; their runs are those known."""
 
     def find(self) -> Mapping[Experiment, Sequence[FoundRun]]:
         """Returns the runs of each experiment; see `Source`."""
         found: dict[Experiment, list[FoundRun]] = {}
+        problems = list(filter(None, map(self._look, self._folders)))
+        self.notice = "; ".join(problems)
         for folder in self._folders:
-            for run in find_runs(folder.path) if place.may_exist(folder.path) else ():
+            for run in self._listed.get(folder, ()):
                 # As TensorBoard names it: the run at the root of a prefix is `prefix/.`.
                 name = f"{folder.prefix}/{run.name}" if folder.prefix else run.name
                 named = dataclasses.replace(run, name=name)
                 found.setdefault((run.logdir, experiment_of(name)[0]), []).append(named)
         return found
+
+    def _look(self, folder: Folder) -> str:
+        """Lists the runs of a folder, or returns why it cannot be looked into."""
+        if problem := place.obstacle(folder.path):
+            return f"{folder.path}: {problem}"
+        try:
+            self._listed[folder] = find_runs(folder.path) if place.may_exist(folder.path) else []
+        except BnTbError as error:
+            return str(error)
+        return ""
 
     def read(self, runs: Sequence[FoundRun]) -> list[Run]:
         """Reads what is new in the runs of one experiment."""
@@ -99,7 +113,7 @@ class LogFiles:
         if key not in self._readers:
             self._readers[key] = RunReader(run.name, run.logdir, self._patterns, max_points)
         reader = self._readers[key]
-        reader.read(run.files)
+        read_or_refuse(reader, run)
         return completed(reader.run(), run, self._patterns)
 
     def forget(self, runs: Sequence[FoundRun]) -> None:

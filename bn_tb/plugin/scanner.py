@@ -58,6 +58,8 @@ class Scanner:
           now: Returns seconds.
         """
         self.source = source
+        self.trouble = ""
+        """Why the runs could not be listed the last time, or an empty string."""
         self._options = options
         self._now = now
         self._condition = threading.Condition()
@@ -182,7 +184,7 @@ class Scanner:
     def _list(self) -> None:
         listed = dict(self.source.find())
         with self._condition:
-            self._listed = listed
+            self._listed, self.trouble = listed, ""
             self._home = {run.name: key for key, found in listed.items() for run in found}
             for key in [key for key in self._judged if key not in listed]:
                 self.source.forget(self._judged.pop(key).found)
@@ -204,6 +206,7 @@ class Scanner:
             self._store(key, _Judged(found, rows, {}, problem))
             return
         with self._condition:
+            self.trouble = f"The log directory cannot be listed: {problem}"
             self._listed = self._listed or {}
             self._list_wanted = False
             self._condition.notify_all()

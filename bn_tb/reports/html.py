@@ -8,6 +8,7 @@ from typing import Any
 from bn_tb.reports import json_report, wording
 from bn_tb.reports.page import front_end, manual, payload
 from bn_tb.reports.report import Report, View
+from bn_tb.reports.safe_text import one_line
 from bn_tb.rules import ALL_RULES
 from bn_tb.version import __version__
 
@@ -51,7 +52,7 @@ def render(report: Report, view: View) -> str:
 def _data(report: Report) -> dict[str, Any]:
     """All that the page asks for; the charts of the worst runs first, as far as they fit."""
     entries = json_report.document(report)["runs"]
-    names = [wording.run_name(report, diagnosis) for diagnosis in report.runs]
+    names = [one_line(wording.run_name(report, diagnosis)) for diagnosis in report.runs]
     settings = map(report.hyperparameters, report.runs)
     points = _points(report)
     return {

@@ -12,7 +12,7 @@ from bn_tb.sources.logdir import (
     find_runs,
     may_exist,
     point_limits,
-    read_on,
+    read_or_refuse,
 )
 
 _State = tuple[tuple[FileReport, ...], tuple[FoundFile, ...]]
@@ -74,7 +74,7 @@ class Follower:
                 reader = RunReader(each.name, each.logdir, self._patterns)
             self._readers[key] = reader
             reader.limit(limit)
-            reports = read_on(reader, each), each.checkpoints
+            reports = read_or_refuse(reader, each), each.checkpoints
             if key in before and reports == self._reports[key]:
                 self._runs[key] = before[key]
             else:

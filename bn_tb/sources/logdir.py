@@ -196,7 +196,7 @@ def _read_group(
             progress(sum(run.size for run, _ in group))
     else:
         for reader, (run, _) in zip(readers, group, strict=True):
-            _read_alone(reader, run, progress)
+            read_or_refuse(reader, run, progress)
     return [reader.compact() for reader in readers]
 
 
@@ -210,12 +210,15 @@ def _read_together(
         return False
 
 
-def _read_alone(reader: RunReader, found: FoundRun, progress: Callable[[int], None] | None) -> None:
-    """Reads a run; a fault that nobody foresaw costs this run and no other."""
+def read_or_refuse(
+    reader: RunReader, found: FoundRun, progress: Callable[[int], None] | None = None
+) -> tuple[FileReport, ...]:
+    """Reads what is new in a run; a fault that nobody foresaw costs this run and no other."""
     try:
-        read_on(reader, found, progress)
+        return read_on(reader, found, progress)
     except Exception as error:
-        reader.refuse(found.files[0].path if found.files else found.name, fault_in_words(error))
+        path = found.files[0].path if found.files else found.name
+        return reader.refuse(path, fault_in_words(error))
 
 
 def read_on(

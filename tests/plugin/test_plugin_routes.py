@@ -1,10 +1,14 @@
 """The routes of the tab, over both of TensorBoard's data providers."""
 
 import json
+import os
+import pathlib
+import shutil
 
 import pytest
 
 import bn_tb
+from tests.builders import event_bytes as eb
 from tests.builders import written_logs
 from tests.builders.tensorboard_app import served
 
@@ -174,6 +178,78 @@ def test_new_data_are_read_when_the_page_asks_for_them(tmp_path):
         assert runs["healthy"]["verdict"] == "healthy"
         layer = answer_when_read(client, "layer", run="stale", layer="bn1")
         assert layer["statistics"][0]["points"] == written_logs.STEPS + 50
+
+
+def too_deep(folder):
+    """Makes a path that is longer than a system call takes."""
+    before = os.getcwd()
+    os.chdir(folder)
+    for _ in range(20):
+        os.mkdir("d" * 250)
+        os.chdir("d" * 250)
+    os.chdir(before)
+
+
+UNLOOKABLE = {
+    "a link to itself": lambda folder: (folder / "loop").symlink_to(folder / "loop"),
+    "a path too long to look at": too_deep,
+    "a folder named like an event file": lambda folder: (folder / "x.tfevents").mkdir(),
+}
+
+
+@pytest.mark.parametrize("what", UNLOOKABLE)
+def test_a_path_that_cannot_be_looked_at_costs_the_tab_one_row(tmp_path, what):
+    written_logs.stale(tmp_path)
+    UNLOOKABLE[what](tmp_path)
+    with served(tmp_path, "--load_fast=false") as (client, _):
+        before = runs_when_judged(client)
+        assert before.pop("stale")["verdict"] == "stale"
+        assert {run["verdict"] for run in before.values()} <= {"unreadable"}
+        written_logs.healthy(tmp_path)
+        client.get(f"{BASE}/runs?refresh=1")
+        assert runs_when_judged(client)["healthy"]["verdict"] == "healthy"
+        exported = client.get(f"{BASE}/export?format=json")
+        assert exported.status_code == 200
+        assert {"stale", "healthy"} <= {run["run"] for run in exported.json["runs"]}
+    shutil.rmtree(tmp_path)  # by us: pytest cannot
+
+
+def test_a_logdir_that_cannot_be_looked_at_is_said_until_it_can(tmp_path):
+    logdir = tmp_path / "logs"
+    logdir.symlink_to(logdir)
+    with served(logdir, "--load_fast=false") as (client, _):
+        answer = client.get(f"{BASE}/runs").json
+        assert answer["runs"] == []
+        assert answer["notices"] == [
+            f"{logdir}: cannot be looked at: Too many levels of symbolic links"
+        ]
+        exported = client.get(f"{BASE}/export?format=html")
+        assert exported.status_code == 200 and "Too many levels" in exported.text
+        logdir.unlink()
+        written_logs.healthy(logdir)
+        client.get(f"{BASE}/runs?refresh=1")
+        assert runs_when_judged(client)["healthy"]["verdict"] == "healthy"
+        assert client.get(f"{BASE}/runs").json["notices"] == []
+
+
+def test_run_folders_that_are_not_utf8_have_names_that_are_text(tmp_path):
+    names = [b"caf\xe9", b"caf\xe8", b"\xff\xfe/train", "café".encode()]
+    for name in names:
+        folder = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+        eb.write(folder, eb.VERSION + written_logs.statistics(range(9), momentum=1.0))
+    shown = {r"caf\xe9", r"caf\xe8", r"\xff\xfe/train", "café"}
+    # TensorBoard's own loader, in Python, ends with UnicodeDecodeError.
+    with served(tmp_path, "--load_fast=true") as (client, _):
+        assert set(runs_when_judged(client)) == shown
+        for name in shown:
+            assert answer_when_read(client, "run", run=name)["run"] == name
+            assert client.get(
+                f"{BASE}/export", query_string={"run": name, "format": "html"}
+            ).text.encode("utf-8")
+    assert set(analyzed(tmp_path)) == shown
+    for format in bn_tb.reports.RENDERERS:
+        text = bn_tb.render(bn_tb.diagnose(bn_tb.read_logdir(tmp_path)), format)
+        assert "\\ud" not in text and text.encode("utf-8")
 
 
 def test_an_empty_logdir_has_no_runs(tmp_path):

@@ -167,10 +167,19 @@ def test_a_run_that_cannot_be_read_says_why_and_the_others_are_read(error, words
         scanner.diagnosis("b")
 
 
-def test_a_log_directory_that_cannot_be_listed_has_no_runs():
-    source = Source()
-    source.find = lambda: 1 / 0
-    assert Scanner(source).overview() == {"runs": [], "busy": False}
+def test_a_log_directory_that_cannot_be_listed_says_so_and_keeps_its_runs(monkeypatch):
+    source = Source("a")
+    scanner = Scanner(source)
+    when_idle(scanner)
+    with monkeypatch.context() as patched:
+        patched.setattr(source, "find", lambda: 1 / 0, raising=False)
+        assert [run["run"] for run in scanner.overview(refresh=True)["runs"]] == ["a"]
+        assert scanner.trouble == (
+            "The log directory cannot be listed: ZeroDivisionError: division by zero"
+        )
+    source.runs["b"] = FoundRun("b", "logs", (), 1)
+    scanner.overview(refresh=True)
+    assert (set(when_idle(scanner)), scanner.trouble) == ({"a", "b"}, "")
 
 
 @pytest.mark.parametrize(
