@@ -14,7 +14,9 @@ def layers_in_words(names: Sequence[str]) -> str:
     if len(names) == 1:
         return f"layer {shortened(names[0])}"
     named = names[:NAMED]
-    shown = ", ".join(map(shortened, [*named[:1], *by_difference(named)[1:]]))
+    if sum(map(len, named)) > LONGEST_NAME:
+        named = [named[0], *by_difference(named)[1:]]
+    shown = ", ".join(map(shortened, named))
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{len(names)} layers ({shown}{more})"
 
