@@ -63,19 +63,32 @@ Keep the updated statistics. Flax:
 
 Haiku: pass the state that apply returns to the next step."""
 
+RECALIBRATE = {
+    Framework.TF1: "bn_tb.monitor.tf1.recalibrate(session, feeds)",
+    Framework.KERAS: "bn_tb.recalibrate(model, batches)",
+    Framework.TORCH: "bn_tb.recalibrate(model, batches)",
+    Framework.JAX: "a function that averages the statistics of some dozen training batches",
+    Framework.UNKNOWN: "bn_tb.recalibrate(model, batches), in a TensorFlow 1 session "
+    "bn_tb.monitor.tf1.recalibrate(session, feeds),",
+}
+"""What estimates the statistics anew, as the subject of a sentence."""
+
 KEEP_WEIGHTS = """
-The trained weights are good, and need no new training: bn_tb.recalibrate(model, batches) fills in \
-the statistics from training batches (a TensorFlow 1 session: \
-bn_tb.monitor.tf1.recalibrate(session, feeds))."""
+The trained weights are good, and need no new training: {recalibrate} fills in the statistics from \
+training batches."""
+
+_BY_OPS = "bn_tb.monitor.tf1.recalibrate(session, feeds, update_ops={})"
+TF1_WIRED = TF1_WIRING + KEEP_WEIGHTS.format(recalibrate=RECALIBRATE[Framework.TF1])
+HAND_WIRED = HAND_WIRING + KEEP_WEIGHTS.format(recalibrate=_BY_OPS.format("[update]"))
+KERAS_WIRED = KERAS_WIRING + KEEP_WEIGHTS.format(recalibrate=_BY_OPS.format("updates"))
 
 TRAIN_ANEW = """
 The weights fit the statistics as they stand: train the network anew. To fill in the statistics \
 afterwards would change what its layers compute."""
 
 KEEP_OR_TRAIN_ANEW = """
-If training ran in training mode, the weights are good: bn_tb.recalibrate(model, batches) fills in \
-the statistics (a TensorFlow 1 session: bn_tb.monitor.tf1.recalibrate(session, feeds)). If it ran \
-in inference mode, train the network anew; bn_tb.check(model, batches) tells which it was."""
+If training ran in training mode, the weights are good: {recalibrate} fills in the statistics from \
+training batches. If it ran in inference mode, train the network anew."""
 
 _UNKNOWN_UPDATES = """\
 Run the training pass in training mode and run the updates of the moving averages in every step. \
@@ -109,6 +122,11 @@ _MOMENTUM = {
     Framework.JAX: "nn.BatchNorm(use_running_average=not train, momentum={momentum})",
     Framework.UNKNOWN: "momentum={momentum}  # PyTorch counts the other way: {torch}",
 }
+
+
+def aftercare(text: str, layers: list[BatchNormLayer]) -> str:
+    """Returns what becomes of the weights, with the code of the framework of some layers."""
+    return text.replace("{recalibrate}", RECALIBRATE[framework_of(layers)])
 
 
 def updates(layers: list[BatchNormLayer]) -> str:

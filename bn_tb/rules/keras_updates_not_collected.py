@@ -44,7 +44,7 @@ MESSAGE = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence apart for layers that move, stand still and are not logged."""
-    return unneeded(subject, uncollected, MESSAGE, _fixes.KERAS_WIRING + _fixes.KEEP_WEIGHTS)
+    return unneeded(subject, uncollected, MESSAGE, _fixes.KERAS_WIRED)
 
 
 RULE = Rule(

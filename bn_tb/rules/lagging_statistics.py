@@ -186,9 +186,8 @@ def _fix(layers: list[BatchNormLayer], lag: Lag, limit: float) -> str:
         change, code = "Use a lower momentum", _fixes.momentum(framework, 0.9)
     return (
         f"{change}, for example\n\n    {code}\n\n"
-        "or train longer. The weights are good: bn_tb.recalibrate(model, batches) estimates the "
-        "statistics from some training batches (a TensorFlow 1 session: "
-        "bn_tb.monitor.tf1.recalibrate(session, feeds))."
+        f"or train longer. The weights are good: {_fixes.RECALIBRATE[framework]} estimates the "
+        "statistics from some training batches."
     )
 
 

@@ -114,7 +114,7 @@ def _evidence(
             f"network was trained. {cause.sentence or 'Evaluation normalises with these values.'}"
         ),
         proof=(*held(subject, layers[0]), proof.line, *proof_of(layers), *_wired(layers)),
-        fix=cause.fix + cause.aftercare,
+        fix=cause.fix + _fixes.aftercare(cause.aftercare, layers),
         layers=tuple(layer.name for layer in layers),
         step=last,
         confidence=Confidence.CONFIRMED if proof.certain else Confidence.LIKELY,

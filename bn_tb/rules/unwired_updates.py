@@ -50,8 +50,8 @@ MESSAGE = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence apart for layers that move, stand still and are not logged."""
-    yield from unneeded(subject, _collected, MESSAGE, _fixes.TF1_WIRING + _fixes.KEEP_WEIGHTS)
-    yield from unneeded(subject, _by_hand, MESSAGE, _fixes.HAND_WIRING + _fixes.KEEP_WEIGHTS)
+    yield from unneeded(subject, _collected, MESSAGE, _fixes.TF1_WIRED)
+    yield from unneeded(subject, _by_hand, MESSAGE, _fixes.HAND_WIRED)
 
 
 def _collected(wiring: LayerWiring) -> bool:
