@@ -11,6 +11,7 @@ VERSION = re.search(r'__version__ = "(.+?)"', (HERE / "bn_tb/version.py").read_t
 TRAIN = [
     "tensorflow>=2.21",  # tf.compat.v1 together with a tf_keras of the same release
     "tf_keras>=2.21",  # the real tf.compat.v1.layers
+    "filelock>=3.12",  # one training a folder; pure Python
 ]
 REMOTE = ["fsspec>=2024.2"]  # s3://, gs://, ...: BSD, pure Python; s3fs, gcsfs, adlfs by the user
 CLUSTER = ["distributed>=2025.2"]  # Dask; survives dead workers, pins nothing of TensorBoard; BSD

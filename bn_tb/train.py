@@ -5,7 +5,7 @@ import importlib.util
 import itertools
 import pathlib
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import rich.console
@@ -13,7 +13,7 @@ import rich.progress
 
 from bn_tb import terminal
 from bn_tb.errors import BnTbError, UsageError
-from bn_tb.training import data, run_folders
+from bn_tb.training import data
 from bn_tb.training.flags import help_text, parse
 from bn_tb.training.flags import options as chosen
 from bn_tb.training.options import Options
@@ -36,6 +36,9 @@ def console_main() -> None:
     except KeyboardInterrupt:
         terminal.note("interrupted; the event files hold every step so far")
         status = INTERRUPTED
+    except OSError as error:  # a full disk, a folder that somebody deleted
+        terminal.note(f"{error.filename or 'cannot go on'}: {error.strerror or error}")
+        status = UNUSABLE
     sys.exit(status)
 
 
@@ -46,9 +49,14 @@ def main(argv: list[str]) -> int:
         terminal.write_stdout(help_text())
         return 0
     options = chosen(flags)
-    data_dir = pathlib.Path(flags.data_dir) if flags.data_dir else data.EMBEDDED
-    with contextlib.closing(_start(options, data_dir, flags.overwrite)) as results:
-        _print_epochs(results, options)
+    mnist = _prepared(pathlib.Path(flags.data_dir) if flags.data_dir else data.EMBEDDED)
+    from bn_tb.training.run_folders import claim_run_folders
+
+    with claim_run_folders(options.logdir, options.scope, flags.overwrite) as folders:
+        from bn_tb.training import experiment  # everything that takes no tensorflow was checked
+
+        with contextlib.closing(experiment.run(options, folders, mnist)) as results:
+            _print_epochs(results, options)
     terminal.write_stdout(
         f"\nDiagnose the logs:      python -m bn_tb.analyze {options.logdir}\n"
         f"Look into TensorBoard:  tensorboard --logdir {options.logdir}\n"
@@ -56,18 +64,12 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _start(
-    options: Options, data_dir: pathlib.Path, overwrite: bool
-) -> "Generator[Epoch | Repair | None, None, None]":
-    """Checks everything that takes no tensorflow before it imports it."""
-    for module in ("tensorflow", "tf_keras"):
+def _prepared(data_dir: pathlib.Path) -> data.Mnist:
+    """Checks what can be checked before tensorflow is imported; returns the images."""
+    for module in ("tensorflow", "tf_keras", "filelock"):
         if importlib.util.find_spec(module) is None:
             raise UsageError(f"{module} is not installed: pip install 'bn_tb[train]'")
-    mnist = data.read_mnist(data_dir)
-    folders = run_folders.claim_run_folders(options.logdir, options.scope, overwrite)
-    from bn_tb.training import experiment
-
-    return experiment.run(options, folders, mnist)
+    return data.read_mnist(data_dir)
 
 
 def _print_epochs(results: "Iterator[Epoch | Repair | None]", options: Options) -> None:

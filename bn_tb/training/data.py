@@ -22,6 +22,8 @@ _IMAGES_HEADER = np.dtype([("magic", ">i4"), ("count", ">i4"), ("rows", ">i4"), 
 _LABELS_HEADER = np.dtype([("magic", ">i4"), ("count", ">i4")])
 _IMAGES_MAGIC = 0x00000803
 _LABELS_MAGIC = 0x00000801
+MOST_IMAGES = 300_000
+"""Images of a file; EMNIST's digits, the largest set of this form, are 280,000."""
 _OPENERS: dict[str, Callable[..., Any]] = {"": open, ".gz": gzip.open, ".xz": lzma.open}
 
 
@@ -103,11 +105,14 @@ def _find(folder: pathlib.Path, name: str) -> pathlib.Path:
 
 def _read_idx(path: pathlib.Path, header_type: np.dtype, magic: int) -> np.ndarray:
     """Returns the elements of one IDX file, uint8, without their shape."""
+    most = header_type.itemsize + MOST_IMAGES * PIXELS
     try:
         with _OPENERS[path.suffix](path, "rb") as file:
-            content = file.read()
-    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+            content = file.read(most + 1)
+    except (OSError, EOFError, MemoryError, zlib.error, lzma.LZMAError) as error:
         raise BnTbError(f"{path}: cannot be read: {error}") from error
+    if len(content) > most:
+        raise BnTbError(f"{path}: more than {MOST_IMAGES:,} images: not MNIST")
     if len(content) < header_type.itemsize:
         raise BnTbError(f"{path}: {len(content)} bytes, too short for an IDX header")
     header = np.frombuffer(content, header_type, count=1)[0]

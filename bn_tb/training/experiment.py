@@ -11,9 +11,11 @@ from bn_tb.training.tf1 import set_seed, tf
 # isort: split
 from tensorboard.plugins.hparams import api_pb2, summary
 
+from bn_tb.errors import UsageError
 from bn_tb.monitor import tf1
 from bn_tb.training import loop
 from bn_tb.training.data import Mnist
+from bn_tb.training.event_files import EventWriter, hush_writer_threads
 from bn_tb.training.model import Model, Placeholders, Recipe, build_model, conv_net, placeholders
 from bn_tb.training.options import Options
 from bn_tb.training.run_folders import RunFolders
@@ -29,6 +31,7 @@ def run(
 
     With `recalibrate`, the repair comes last.
     """
+    hush_writer_threads()
     graph = tf.Graph()
     with graph.as_default():
         set_seed(options.seed)
@@ -39,8 +42,8 @@ def run(
         session.run([variable.initializer for variable in tf.global_variables()])
         # The constructor also writes the MetaGraph, whose collections name the update ops.
         writers = loop.Writers(
-            tf.summary.FileWriter(str(folders.train), graph),
-            tf.summary.FileWriter(str(folders.test)),
+            EventWriter(folders.train, graph),
+            EventWriter(folders.test),
         )
         yield from _logged(options, session, inputs, model, writers, mnist)
 
@@ -72,7 +75,7 @@ def _logged(
         options.seed,
         options.training,
     )
-    status = api_pb2.STATUS_FAILURE
+    status: int | None = api_pb2.STATUS_FAILURE
     writers.test.add_summary(_session_start(options))
     try:
         for epochs in loop.train(session, inputs, [(model, writers)], mnist, schedule):
@@ -80,10 +83,14 @@ def _logged(
         if options.recalibrate:
             yield _repaired(options, session, inputs, model, mnist)
         status = api_pb2.STATUS_SUCCESS
+    except UsageError:  # an event file takes no more: nor would it take the end
+        status = None
+        raise
     finally:
-        writers.test.add_summary(summary.session_end_pb(status))
-        writers.train.close()
-        writers.test.close()
+        if status is not None:
+            writers.test.add_summary(summary.session_end_pb(status))
+            writers.train.close()
+            writers.test.close()
 
 
 def _repaired(

@@ -106,6 +106,18 @@ def test_a_damaged_compressed_file_is_named(folder, suffix):
         data.read_mnist(folder)
 
 
+@pytest.mark.parametrize("suffix", [".gz", ".xz"])
+def test_a_file_that_unpacks_to_more_than_any_mnist_is_not_unpacked(folder, suffix, monkeypatch):
+    """A megabyte may unpack to a gigabyte, whatever its header announces."""
+    monkeypatch.setattr(data, "MOST_IMAGES", 100)
+    path = folder / "train-images-idx3-ubyte"
+    with data._OPENERS[suffix](f"{path}{suffix}", "wb") as file:
+        file.write(path.read_bytes() + bytes(200 * data.PIXELS))
+    path.unlink()
+    with pytest.raises(BnTbError, match="more than 100 images: not MNIST"):
+        data.read_mnist(folder)
+
+
 def test_empty_files_hold_no_images(folder):
     for part in ("train", "t10k"):
         (folder / f"{part}-images-idx3-ubyte").write_bytes(idx(0x803, (0, 28, 28), b""))

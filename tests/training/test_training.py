@@ -151,8 +151,8 @@ def first_images(part, count):
 def run(folder, mnist, **settings):
     """Returns the epochs of an experiment."""
     chosen = options.Options(pathlib.Path(folder), **settings)
-    folders = claim_run_folders(chosen.logdir, chosen.scope, overwrite=True)
-    return [epoch for epoch in experiment.run(chosen, folders, mnist) if epoch]
+    with claim_run_folders(chosen.logdir, chosen.scope, overwrite=True) as folders:
+        return [epoch for epoch in experiment.run(chosen, folders, mnist) if epoch]
 
 
 def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(tmp_path, small):
