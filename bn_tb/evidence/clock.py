@@ -109,6 +109,9 @@ def _update_count(run: Run) -> Clock | None:
 
 
 def _line(tag: str, steps: np.ndarray, counts: np.ndarray) -> Clock | None:
+    falls = np.flatnonzero(np.diff(counts) < 0)
+    if falls.size:  # the counter began again: what it counts since
+        steps, counts = steps[falls[-1] + 1 :], counts[falls[-1] + 1 :]
     if steps.size < 2 or not np.isfinite(counts).all() or counts[-1] <= counts[0]:
         return None
     slope = float((counts[-1] - counts[0]) / (steps[-1] - steps[0]))

@@ -1,11 +1,16 @@
 """What a layer's own counter says: whether its statistics were meant to be updated."""
 
+import dataclasses
 import enum
 
 import numpy as np
 
-from bn_tb.layers import BatchNormLayer
+from bn_tb.layers import BatchNormLayer, trajectory
+from bn_tb.runs.series import IntArray
 from bn_tb.runs.tags import Role
+
+_GENEROUS = 1.5
+"""Updates since the point before, as a multiple of the usual ones: an interval may be longer."""
 
 
 class Count(enum.Enum):
@@ -29,6 +34,39 @@ def count_of(layer: BatchNormLayer, since: float = -np.inf) -> Count:
     if values.size < 2 or not np.isfinite(values).all():
         return Count.NOT_LOGGED
     return Count.GROWS if values[-1] > values[0] else Count.STANDS
+
+
+def resets_of(layer: BatchNormLayer) -> IntArray:
+    """Returns the steps of the first points after a layer's counter began again at 0.
+
+    It fell, to no more than can have been counted since the point before: statistics of an older
+    checkpoint come with their count, reset ones with none.
+    """
+    counter = layer.counters.get(Role.UPDATE_COUNT)
+    if counter is None or counter.values.size < 3 or not np.isfinite(counter.values).all():
+        return np.empty(0, np.int64)
+    pace = np.diff(counter.values) / np.diff(counter.steps)
+    usual = float(np.median(pace[pace > 0])) if (pace > 0).any() else 0.0
+    since = usual * np.diff(counter.steps)
+    found: IntArray = counter.steps[1:][(pace < 0) & (counter.values[1:] <= since * _GENEROUS)]
+    return found
+
+
+def since_reset(layer: BatchNormLayer) -> BatchNormLayer:
+    """Returns a layer with what was logged of it since its counter last began again at 0."""
+    resets = resets_of(layer)
+    if not resets.size:
+        return layer
+
+    def after(series: trajectory.AnySeries) -> trajectory.AnySeries:
+        return trajectory.take(series, series.steps >= resets[-1])
+
+    return dataclasses.replace(
+        layer,
+        mean=after(layer.mean) if layer.mean else None,
+        variance=after(layer.variance) if layer.variance else None,
+        counters={role: after(counter) for role, counter in layer.counters.items()},
+    )
 
 
 def counted(layer: BatchNormLayer) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from bn_tb.evidence import curve
 from bn_tb.evidence.clock import Clock, own_clock
 from bn_tb.evidence.copies import Copy
+from bn_tb.evidence.counting import since_reset
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries
 from bn_tb.runs.tags import Role
@@ -63,6 +64,11 @@ class Lag:
     share: float | None = None
 
 
+_NEW = 0.02
+"""Distance from 0 and 1, in every channel, of a first logged point that is no data's: variances of
+real channels differ by more."""
+_GREW = 5  # times that the means of such a layer grow, at least
+
 _COPY_POINTS = 4  # points; a decay and its fit
 _COPY_REST = 0.2  # share of the copy's movement that its decay may leave unexplained
 _YOUNG = 0.5  # of the original's means; a copy that begins at 0 is far below, one made later is not
@@ -82,6 +88,7 @@ def lags_of(
       copies: Layers that belong to a copy.
     """
     copies = copies or {}
+    layers = list(map(since_reset, layers))
     decays = _decays(layers, copies)
     clocks = [own_clock(layer, clock) for layer in layers]
     lags = [
@@ -90,10 +97,10 @@ def lags_of(
         else _by_momentum(layer, own)
         for layer, own in zip(layers, clocks, strict=True)
     ]
-    groups: dict[float | None, list[int]] = {}
+    groups: dict[tuple[float | None, bool], list[int]] = {}
     for at, lag in enumerate(lags):
-        if layers[at].name not in copies:
-            groups.setdefault(lag.momentum, []).append(at)
+        if layers[at].name not in copies:  # a new head on a warm backbone is a group of its own
+            groups.setdefault((lag.momentum, _is_new(layers[at])), []).append(at)
     for members in groups.values():
         began = {at: found for at in members if (found := _began(layers[at], lags[at], clock))}
         if began:
@@ -185,12 +192,44 @@ def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:
     if lag.start is not None:
         default = layer.initial(Role.MOVING_VARIANCE, variance) == 1.0
         return curve.Began(mean, variance, lag.start) if default else None
-    steps = variance.steps
+    start = _birth(layer, mean)
+    return None if start is None else curve.Began(mean, variance, start)
+
+
+def _birth(layer: BatchNormLayer, mean: HistogramSeries) -> float | None:
+    """Returns the step before the log at which a layer can have been at 0 and 1, or None."""
+    steps, variance = mean.steps, dict(layer.finite)[Role.MOVING_VARIANCE]
     interval = float(np.median(np.diff(steps)))
-    if steps[0] > 2 * interval or steps[0] < 0 or variance.minimum[0] < _LEAST_AT_FIRST:
+    if _is_new(layer):  # means grow in a straight line at first: back to 0
+        size = trajectory.rms(mean)[:2]
+        gone = (
+            size[0] / (size[1] - size[0]) * float(steps[1] - steps[0]) if size[1] > size[0] else 1
+        )
+        return float(steps[0]) - min(float(gone), interval)
+    if variance.minimum[0] < _LEAST_AT_FIRST:
+        return None
+    counter = layer.counters.get(Role.UPDATE_COUNT)
+    if counter is not None and counter.values.size > 1 and (count := float(counter.values[0])) > 0:
+        pace = float(counter.values[-1] - count) / float(counter.steps[-1] - counter.steps[0])
+        if 0 < count <= 2 * interval * pace and counter.steps[0] == steps[0]:
+            return float(steps[0]) - count / pace
+    if not 0 <= steps[0] <= 2 * interval:
         return None
     # The run's step 0, unless that is when the first updates had been made.
-    return curve.Began(mean, variance, -1.0 if steps[0] == 0 else 0.0)
+    return -1.0 if steps[0] == 0 else 0.0
+
+
+def _is_new(layer: BatchNormLayer) -> bool:
+    """Returns whether a layer was at 0 and 1 right before its first logged point."""
+    series = dict(layer.finite)
+    mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
+    if layer.motion is not Motion.MOVING or mean is None or variance is None:
+        return False
+    if not np.array_equal(mean.steps, variance.steps):
+        return False
+    size = trajectory.rms(mean)
+    away = max(abs(variance.minimum[0] - 1), abs(variance.maximum[0] - 1), size[0])
+    return bool(0 < away <= _NEW and size[-1] > _GREW * size[0])
 
 
 def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:

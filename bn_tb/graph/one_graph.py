@@ -40,7 +40,12 @@ class _OneGraph:
         self.trains = optimizer.train_ops(graph, self.writes, registered, in_function)
         self.owners = wiring.owners_of(graph, self.layers, self.trains)
         self.verdicts, self.cross = wiring.verdicts(
-            graph, self.layers, self.trains, self.owners, in_function
+            graph,
+            self.layers,
+            self.trains,
+            self.owners,
+            in_function,
+            [node for node in optimizer.gradient_sums(graph, self.writes) if node not in updates],
         )
         written = {graph.names[node] for node in self.writes}
         self.traces = [trace for trace in traces if not written.isdisjoint(trace)]

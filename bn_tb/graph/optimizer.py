@@ -46,6 +46,38 @@ def optimizer_writes(graph: NodeGraph, exclude: set[int]) -> list[int]:
     return applies or _gradient_writes(graph, exclude)
 
 
+def gradient_sums(graph: NodeGraph, writes: list[int]) -> list[int]:
+    """Returns the ops that add gradients to variables from which optimizers read them later.
+
+    An accumulation of gradients over several batches: each batch is trained on, though the weights
+    are written only now and then.
+    """
+    if not writes:
+        return []
+    read, own = graph.data_ancestors(writes), set(writes)
+    written = {variable_of(graph, node) for node in own}
+    stores = [
+        node
+        for node, op in enumerate(graph.ops)
+        if op in WRITES
+        and node not in own
+        and (inputs := graph.inputs(node))
+        and (variable := variable_of(graph, inputs[0][0])) >= 0
+        and read[variable]
+        and variable not in written
+    ]
+    return [node for node in stores if _holds_gradient(graph, node)]
+
+
+def _holds_gradient(graph: NodeGraph, node: int) -> bool:
+    needed = graph.data_ancestors(source for source, _ in graph.inputs(node)[1:])
+    return any(
+        _GRADIENT_OP.search(graph.ops[other]) or _GRADIENT_SCOPE.search(graph.names[other])
+        for other, reached in enumerate(needed)
+        if reached
+    )
+
+
 def _gradient_writes(graph: NodeGraph, exclude: set[int]) -> list[int]:
     """Returns plain assignments of values computed from gradients: Keras' own optimizers."""
     if not any(op in WRITES for op in graph.ops):

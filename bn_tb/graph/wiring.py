@@ -43,6 +43,7 @@ def verdicts(
     trains: Sequence[TrainOp],
     owners: Mapping[str, frozenset[str]],
     in_function: bool,
+    sums: Sequence[int] = (),
 ) -> tuple[dict[int, Verdict], list[tuple[str, str]]]:
     """Returns the verdict on each update op, and pairs of train op and layer of another model.
 
@@ -53,6 +54,7 @@ def verdicts(
       owners: What `owners_of` returns.
       in_function: Whether the graph is the body of a tf.function, which runs every op that has an
         effect (automatic control dependencies).
+      sums: Ops that add up gradients for the train ops.
     """
     searches = [_Search(graph, [train.node]) for train in trains]
     updates = [write.node for layer in layers for write in layer.writes()]
@@ -78,6 +80,7 @@ def verdicts(
                     tuple(trains[n].name for n in by),
                     search.target(write.node),
                 )
+    verdicts.update(_by_sums(graph, set(updates) - set(verdicts), trains, sums))
     rest = [node for node in updates if node not in verdicts]
     if trains and in_function:
         by_name = tuple(train.name for train in trains)
@@ -88,6 +91,18 @@ def verdicts(
         within = _scopes_of(layers) | set(_conditions(graph, rest))
         verdicts.update(_unneeded(graph, rest, within))
     return verdicts, sorted(cross)
+
+
+def _by_sums(
+    graph: NodeGraph, updates: Iterable[int], trains: Sequence[TrainOp], sums: Sequence[int]
+) -> dict[int, Verdict]:
+    """Returns the verdicts on updates that run with each batch whose gradients are added up."""
+    search, names = _Search(graph, sums), tuple(train.name for train in trains)
+    return {
+        node: Verdict(Wiring.TRAIN, search.path(node), names, search.target(node))
+        for node in updates
+        if node in search
+    }
 
 
 class _Search:

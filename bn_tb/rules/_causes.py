@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bn_tb.evidence.counting import Count, count_of, counted
 from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
+from bn_tb.rules._gap import EXPLAINED_LIMITS
 from bn_tb.rules._words import shortened
 from bn_tb.rules.subject import Subject
 
@@ -66,8 +67,44 @@ HELD_BY_COUNTER = dataclasses.replace(
     "are held in evaluation mode in training.",
 )
 
+_STOPPED = Cause(
+    "Their counters of updates stand still from there on: no batch updated them any more.",
+    """\
+By likelihood:
+
+1. model.eval() of an evaluation (a validation, or sampling from a generator) was not undone. Call
+
+    model.train()
+
+after it, on the module that eval() was called on.
+2. A schedule froze them from this step on (eval() of these layers). If it was meant, name them \
+with --frozen.
+3. The momentum became 0 (PyTorch): print(layer.momentum).""",
+    _fixes.TRAIN_ANEW,
+)
+
+NOT_IN_TRAINING = Cause(
+    "The counters of their updates stand still, and yet training is better than evaluation: "
+    "training normalised with the statistics of its batches, and did not keep them.",
+    """\
+By likelihood:
+
+1. What is logged is not what is trained: a copy or a server that averages model.parameters() only \
+leaves the buffers out. Then the weights logged here change once a round, and the copy that is \
+trained has other statistics: average model.state_dict() instead.
+2. track_running_stats was set to False after the layers were built: build them with it, or set it \
+back to True.
+3. model.train() is not called, or model.eval() is called after it. Print model.training in the \
+training loop; where it is False,
+
+    model.train()
+
+before every training epoch, also after each validation.""",
+    _fixes.KEEP_OR_TRAIN_ANEW,
+)
+
 EVALUATION_MODE = Cause(
-    "The counters of their updates stand still: no batch was seen in training mode.",
+    "The counters of their updates stand still: no batch updated them.",
     """\
 By likelihood:
 
@@ -128,7 +165,10 @@ model.fit trains in training mode by itself, so something switches it off. By li
 )
 
 
-def cause_of(subject: Subject, layer: BatchNormLayer, since: float = float("-inf")) -> Cause:
+_THE_START = float("-inf")
+
+
+def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START) -> Cause:
     """Returns why a layer stands still from step `since` on, as far as the log tells."""
     switch = _fixes.switch_to_blame([layer])
     if switch:
@@ -137,13 +177,25 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = float("-inf
     if count is Count.GROWS:
         return MOMENTUM_ZERO
     if count is Count.STANDS:
-        return HELD_BY_COUNTER if _others_are_updated(subject, layer) else EVALUATION_MODE
+        return _by_counter(subject, layer, since)
     configured = _by_configuration(subject, layer)
     if configured is not None:
         return configured
+    if layer.framework is Framework.TORCH and since > _THE_START:
+        return dataclasses.replace(_STOPPED, sentence="")
     if layer.framework is Framework.TORCH and _others_are_updated(subject, layer):
         return HELD
     return Cause("", _fixes.updates([layer]), _fixes.KEEP_OR_TRAIN_ANEW)
+
+
+def _by_counter(subject: Subject, layer: BatchNormLayer, since: float) -> Cause:
+    """Returns why a counter of updates stands still."""
+    if since > _THE_START:
+        return _STOPPED
+    if _others_are_updated(subject, layer):
+        return HELD_BY_COUNTER
+    limits = {name: limit.value for name, limit in EXPLAINED_LIMITS.items()}
+    return NOT_IN_TRAINING if subject.gap(limits) else EVALUATION_MODE
 
 
 def proof_of(layers: Sequence[BatchNormLayer]) -> tuple[str, ...]:

@@ -10,3 +10,8 @@ GAP_LIMITS = {
         0.9, "evaluation loss / first training loss", "evaluation must have learned little"
     ),
 }
+EXPLAINED_LIMITS = {
+    **GAP_LIMITS,
+    "stuck": Limit(0.5, "evaluation loss / first training loss", "less than half of the way"),
+}
+"""The same where statistics that nobody updated explain the gap: less of it is proof enough."""

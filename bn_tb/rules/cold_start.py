@@ -47,6 +47,10 @@ LIMITS = {
 }
 
 
+CUSTOMARY = 0.9
+"""The lowest momentum of common use, PyTorch's default: weight of the old value."""
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all layers, with the step at which the last one is warm."""
     warmed = [
@@ -103,13 +107,16 @@ def _evidence(layers: list[BatchNormLayer], lag: Lag, trusted_from: int, unit: s
             "evaluations can be trusted."
         ),
         proof=tuple(proof),
-        fix=(
-            f"Nothing is broken. Ignore evaluations before {unit} {trusted_from}, or use a lower "
-            "momentum (0.9) to trust them earlier."
-        ),
+        fix=f"Nothing is broken. Ignore evaluations before {unit} {trusted_from}{_faster(lag)}.",
         layers=tuple(layer.name for layer in layers),
         step=trusted_from,
     )
+
+
+def _faster(lag: Lag) -> str:
+    if lag.momentum is not None and lag.momentum <= CUSTOMARY:
+        return ""
+    return f", or use a lower momentum ({CUSTOMARY}; PyTorch: 0.1) to trust them earlier"
 
 
 def _decay(lag: Lag) -> str:

@@ -39,8 +39,8 @@ Fix the cause that is named. The weights need no new training.
 from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence.metrics import Gap
-from bn_tb.rules._gap import GAP_LIMITS
-from bn_tb.rules.rule import Limit, Rule
+from bn_tb.rules._gap import EXPLAINED_LIMITS
+from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Severity
 
@@ -97,17 +97,12 @@ def _lines(gap: Gap) -> tuple[str, ...]:
     )
 
 
-LIMITS = {
-    **GAP_LIMITS,
-    "stuck": Limit(0.5, "evaluation loss / first training loss", "less than half of the way"),
-}
-
 RULE = Rule(
     "BN501",
     "gap-explained",
     Severity.ERROR,
     check,
     __doc__ or "",
-    LIMITS,
+    EXPLAINED_LIMITS,
     once=True,
 )

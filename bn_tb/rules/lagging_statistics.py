@@ -50,7 +50,7 @@ Where steps are epochs or samples and nothing in the log tells so, n is wrong: p
 recognised by the `biased` and `local_step` variables in the graph.
 
 ## How to fix it
-Use a momentum below 0.05^(1/n), train longer, or run some dozen forward passes in training mode
+Use a momentum below 0.05^(1/n), train longer, or estimate the statistics by `bn_tb.recalibrate`
 before evaluating (precise BN). PyTorch counts the other way round: its momentum is 1 - m.
 
 ## References
@@ -62,7 +62,7 @@ before evaluating (precise BN). PyTorch counts the other way round: its momentum
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from bn_tb.evidence.lag import TRUSTED, Lag
-from bn_tb.layers import BatchNormLayer
+from bn_tb.layers import BatchNormLayer, Framework
 from bn_tb.rules import _fixes
 from bn_tb.rules._words import count, layers_in_words, percent
 from bn_tb.rules.rule import Limit, Rule
@@ -168,7 +168,7 @@ def _by_curve(lag: Lag, last: int, unit: str, is_copy: bool) -> tuple[str, tuple
             f"{unit} {lag.start}",
         )
     return f"at {unit} {last}", (
-        f"momentum and updates are not in the log; the curves rise like 1 - {lag.decay:.4g}^n in "
+        f"the momentum is not in the log; the curves rise like 1 - {lag.decay:.4g}^n in "
         f"{unit}s, and no variance is below {percent(lag.weight or 0.0)} of its initial value",
     )
 
@@ -178,12 +178,15 @@ _SOURCES = {"graph": "graph", "keras_config": "Keras configuration", "flag": "co
 
 def _fix(layers: list[BatchNormLayer], lag: Lag, limit: float) -> str:
     framework = _fixes.framework_of(layers)
+    torch = framework is Framework.TORCH
+    change = "Use a higher momentum" if torch else "Use a lower momentum"
+    code = _fixes.momentum(framework, 0.9)
     if lag.updates:
         better = _weight_of(limit, lag) ** (1 / lag.updates)
         code = _fixes.momentum(framework, _customary(better))
-        change = f"Use a lower momentum, below {better:.3g} for this many updates"
-    else:
-        change, code = "Use a lower momentum", _fixes.momentum(framework, 0.9)
+        bound = f"above {1 - better:.3g}" if torch else f"below {better:.3g}"
+        change += f", {bound} for this many updates"
+    change += " (PyTorch's is the weight of the new value)" if torch else ""
     return (
         f"{change}, for example\n\n    {code}\n\n"
         f"or train longer. The weights are good: {_fixes.RECALIBRATE[framework]} estimates the "

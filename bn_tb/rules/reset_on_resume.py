@@ -9,7 +9,8 @@ restores the same checkpoint for evaluation gets the initial values.
 
 ## How it is decided
 Confirmed: both statistics had left their initial values, and at a later step both are exactly the
-initial values again. Likely: at the start of a further writer (a new event file, or a
+initial values again; or the layer's counter of updates fell to what can have been counted since the
+point before. Likely: at the start of a further writer (a new event file, or a
 SessionLog START), in `share` = 80 % of the moving layers the moving mean shrinks to less than half
 and the variances of all channels go back more than half the way to 1, which no data does to all
 layers at once. If logged weights are back at their first values too, it is a new run: silent.
@@ -35,20 +36,27 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb.layers import BatchNormLayer, Motion, trajectory
-from bn_tb.rules._words import layers_in_words
+from bn_tb.evidence.counting import resets_of
+from bn_tb.layers import BatchNormLayer, Framework, Motion, trajectory
+from bn_tb.rules import _fixes
+from bn_tb.rules._words import count, layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
+from bn_tb.runs.series import IntArray
+from bn_tb.runs.tags import Role
 
 LIMITS = {
     "share": Limit(0.8, "share of the moving layers", "a checkpoint holds all statistics or none"),
 }
-FIX = (
-    "Save the statistics with the weights: tf.train.Saver(tf.global_variables()), PyTorch "
-    "model.state_dict(), Keras model.save_weights(), Flax batch_stats beside params. Where only "
-    "the weights are left, some hundred forward passes in training mode fill in the statistics."
-)
+_SAVE = {
+    Framework.TF1: "tf.train.Saver(tf.global_variables())",
+    Framework.KERAS: "model.save_weights(path)",
+    Framework.TORCH: "torch.save(model.state_dict(), path), and load_state_dict with strict=True",
+    Framework.JAX: "batch_stats beside params",
+    Framework.UNKNOWN: "tf.train.Saver(tf.global_variables()), PyTorch's model.state_dict(), "
+    "Keras' model.save_weights(path)",
+}
 
 
 RESTARTED = "the checkpoint did not hold them"
@@ -66,7 +74,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     moving = [layer for layer in subject.layers if layer.motion is Motion.MOVING]
     at: dict[int, list[BatchNormLayer]] = {}
     for layer in moving:
-        step = _back_at_initial(layer)
+        step = _back_at_initial(layer) or _counted_anew(layer)
         if step is not None and not _weights_restart(layer, step):
             at.setdefault(step, []).append(layer)
     for step, layers in at.items():
@@ -87,6 +95,12 @@ def _restarted(subject: Subject, layer: BatchNormLayer, step: int) -> bool:
     before = int(steps[max(int(np.searchsorted(steps, step)) - 1, 0)])
     starts = [session.step for session in subject.run.sessions[1:] if session.step is not None]
     return any(before < start <= step for start in starts)
+
+
+def _counted_anew(layer: BatchNormLayer) -> int | None:
+    """Returns the step of the first point after the layer's counter began again at 0."""
+    resets = resets_of(layer)
+    return int(resets[0]) if resets.size else None
 
 
 def _back_at_initial(layer: BatchNormLayer) -> int | None:
@@ -136,18 +150,41 @@ def _evidence(
     layers: list[BatchNormLayer], step: int, confidence: Confidence, restarted: bool
 ) -> Evidence:
     names = [layer.name for layer in layers]
+    anew = resets_of(layers[0])
     back = "exactly" if confidence is Confidence.CONFIRMED else "near"
     return Evidence(
         message=(
             f"The moving statistics of {layers_in_words(names)} began anew at step {step}, while "
             f"the weights went on: {RESTARTED if restarted else BY_THE_PROGRAM}."
         ),
-        proof=(f"{names[0]}: {back} its initial values at step {step}, after it had left them",),
-        fix=FIX if restarted else PROGRAM_FIX,
+        proof=(
+            _counts(layers[0], anew)
+            if step in anew
+            else f"{names[0]}: {back} its initial values at step {step}, after it had left them",
+        ),
+        fix=_fix(layers) if restarted else PROGRAM_FIX,
         layers=tuple(names),
         step=step,
         severity=None if restarted else Severity.INFO,
         confidence=confidence,
+    )
+
+
+def _fix(layers: list[BatchNormLayer]) -> str:
+    framework = _fixes.framework_of(layers)
+    return (
+        f"Save the statistics with the weights: {_SAVE[framework]}. Where only the weights are "
+        f"left, {_fixes.RECALIBRATE[framework]} fills in the statistics."
+    )
+
+
+def _counts(layer: BatchNormLayer, anew: IntArray) -> str:
+    counter = layer.counters[Role.UPDATE_COUNT]
+    at = int(np.searchsorted(counter.steps, anew[0]))
+    times = f", and {count(anew.size - 1, 'time')} more" if anew.size > 1 else ""
+    return (
+        f"updates counted by {layer.name}: {counter.values[at - 1]:.0f} at step "
+        f"{counter.steps[at - 1]}, {counter.values[at]:.0f} at step {counter.steps[at]}{times}"
     )
 
 
