@@ -66,7 +66,8 @@ def _explained(head: Folded, others: list[Folded]) -> Folded:
     causes = [other for other in others if own.intersection(other.evidence.layers)]
     if not causes:
         return head
-    fix = head.evidence.fix if RULES[head.code].keeps_fix else causes[0].evidence.fix
+    keeps = RULES[head.code].keeps_fix or head.evidence.keeps_fix
+    fix = head.evidence.fix if keeps else causes[0].evidence.fix
     proof = [*head.evidence.proof, *(line for cause in causes for line in cause.evidence.proof)]
     return dataclasses.replace(
         head,

@@ -13,6 +13,9 @@ from bn_tb.runs.tags import STATISTICS, Role, parse_tag
 USER = "the user"
 """Source of a clock that `--updates_per_step` sets: it beats what counters say."""
 
+_EVEN = 0.25  # of the pace; one more or less of four updates between two points
+_MOST = 0.8  # share of the intervals; a validation or a pause is now and then
+
 
 @dataclasses.dataclass(frozen=True)
 class Clock:
@@ -24,6 +27,7 @@ class Clock:
       unit: What a step is: `step` or `epoch`.
       source: How it is known, in words; empty where steps are taken for updates.
       counted: Whether a logged counter of updates shows it.
+      steady: Whether the counter grew at this pace in most intervals, and did not rest or race.
     """
 
     updates_per_step: float | None = 1.0
@@ -31,6 +35,7 @@ class Clock:
     unit: str = "step"
     source: str = ""
     counted: bool = False
+    steady: bool = True
 
     def updates(self, step: float) -> float | None:
         """Returns the updates made when `step` was logged, counted from the run's step 0."""
@@ -115,7 +120,10 @@ def _line(tag: str, steps: np.ndarray, counts: np.ndarray) -> Clock | None:
     if steps.size < 2 or not np.isfinite(counts).all() or counts[-1] <= counts[0]:
         return None
     slope = float((counts[-1] - counts[0]) / (steps[-1] - steps[0]))
-    return Clock(slope, float(counts[0] - slope * steps[0]), source=tag, counted=True)
+    pace = np.diff(counts) / np.diff(steps)
+    steady = float(np.mean(np.abs(pace - slope) <= _EVEN * slope)) >= _MOST
+    at_zero = float(counts[0] - slope * steps[0])
+    return Clock(slope, at_zero, source=tag, counted=True, steady=steady)
 
 
 def _iterations_per_epoch(runs: Iterable[Run]) -> tuple[float, str] | None:

@@ -67,7 +67,8 @@ class Lag:
 _NEW = 0.02
 """Distance from 0 and 1, in every channel, of a first logged point that is no data's: variances of
 real channels differ by more."""
-_GREW = 5  # times that the means of such a layer grow, at least
+_GREW = 3  # times that the means of layers that began at 0 grow, at least
+_ONE_FACTOR = 1.5  # between the growth of layers that began together; data drift on top of it
 
 _COPY_POINTS = 4  # points; a decay and its fit
 _COPY_REST = 0.2  # share of the copy's movement that its decay may leave unexplained
@@ -100,9 +101,10 @@ def lags_of(
     groups: dict[tuple[float | None, bool], list[int]] = {}
     for at, lag in enumerate(lags):
         if layers[at].name not in copies:  # a new head on a warm backbone is a group of its own
-            groups.setdefault((lag.momentum, _is_new(layers[at])), []).append(at)
-    for members in groups.values():
-        began = {at: found for at in members if (found := _began(layers[at], lags[at], clock))}
+            groups.setdefault((lag.momentum, _grows(layers[at])), []).append(at)
+    for (_, grow), members in groups.items():
+        late = grow and _born_together([layers[at] for at in members])
+        began = {at: found for at in members if (found := _began(layers[at], lags[at], late))}
         if began:
             share = curve.share_of(list(began.values()))
             for at in members:
@@ -181,7 +183,7 @@ def copy_decay(layer: BatchNormLayer, original: BatchNormLayer) -> float | None:
     return float((1 - part) ** (1 / interval))
 
 
-def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:
+def _began(layer: BatchNormLayer, lag: Lag, late: bool) -> curve.Began | None:
     """Returns the curves of a moving layer that can have begun at 0 and 1, and where."""
     series = dict(layer.finite)
     mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
@@ -192,44 +194,63 @@ def _began(layer: BatchNormLayer, lag: Lag, clock: Clock) -> curve.Began | None:
     if lag.start is not None:
         default = layer.initial(Role.MOVING_VARIANCE, variance) == 1.0
         return curve.Began(mean, variance, lag.start) if default else None
-    start = _birth(layer, mean)
+    start = _birth(layer, mean, late)
     return None if start is None else curve.Began(mean, variance, start)
 
 
-def _birth(layer: BatchNormLayer, mean: HistogramSeries) -> float | None:
-    """Returns the step before the log at which a layer can have been at 0 and 1, or None."""
+def _birth(layer: BatchNormLayer, mean: HistogramSeries, late: bool) -> float | None:
+    """Returns the step before the log at which a layer can have been at 0 and 1, or None.
+
+    Args:
+      layer: A moving layer.
+      mean: Its moving mean.
+      late: Whether it may have begun right before a log that begins at a late step.
+    """
     steps, variance = mean.steps, dict(layer.finite)[Role.MOVING_VARIANCE]
     interval = float(np.median(np.diff(steps)))
-    if _is_new(layer):  # means grow in a straight line at first: back to 0
-        size = trajectory.rms(mean)[:2]
-        gone = (
-            size[0] / (size[1] - size[0]) * float(steps[1] - steps[0]) if size[1] > size[0] else 1
-        )
-        return float(steps[0]) - min(float(gone), interval)
     if variance.minimum[0] < _LEAST_AT_FIRST:
         return None
     counter = layer.counters.get(Role.UPDATE_COUNT)
-    if counter is not None and counter.values.size > 1 and (count := float(counter.values[0])) > 0:
-        pace = float(counter.values[-1] - count) / float(counter.steps[-1] - counter.steps[0])
-        if 0 < count <= 2 * interval * pace and counter.steps[0] == steps[0]:
-            return float(steps[0]) - count / pace
-    if not 0 <= steps[0] <= 2 * interval:
+    if counter is not None and counter.values.size > 1 and counter.steps[0] == steps[0]:
+        pace = float(np.diff(counter.values[[0, -1]])[0] / np.diff(counter.steps[[0, -1]])[0])
+        if 0 < counter.values[0] <= 2 * interval * pace:
+            return float(steps[0] - counter.values[0] / pace)
+    if 0 <= steps[0] <= 2 * interval:
+        # The run's step 0, unless that is when the first updates had been made.
+        return -1.0 if steps[0] == 0 else 0.0
+    if not late:
         return None
-    # The run's step 0, unless that is when the first updates had been made.
-    return -1.0 if steps[0] == 0 else 0.0
+    size = trajectory.rms(mean)[:2]  # grows in a straight line at first: back to 0
+    gone = float(size[0] / (size[1] - size[0]) * np.diff(steps[:2])[0]) if size[1] > size[0] else 1
+    return float(steps[0]) - min(gone, interval)
 
 
-def _is_new(layer: BatchNormLayer) -> bool:
-    """Returns whether a layer was at 0 and 1 right before its first logged point."""
+def _grows(layer: BatchNormLayer) -> bool:
+    """Returns whether the means of a layer grow as those of one that began at 0 and 1 may."""
     series = dict(layer.finite)
     mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
     if layer.motion is not Motion.MOVING or mean is None or variance is None:
         return False
-    if not np.array_equal(mean.steps, variance.steps):
-        return False
     size = trajectory.rms(mean)
-    away = max(abs(variance.minimum[0] - 1), abs(variance.maximum[0] - 1), size[0])
-    return bool(0 < away <= _NEW and size[-1] > _GREW * size[0])
+    return bool(np.array_equal(mean.steps, variance.steps) and size[-1] > _GREW * size[0] > 0)
+
+
+def _born_together(layers: Sequence[BatchNormLayer]) -> bool:
+    """Returns whether growing layers were at 0 and 1 right before their first logged points.
+
+    From there the means of all grow by one factor, whatever the data, as they share a momentum; of
+    a single layer the first point must hold 0 and 1 but for what no data does.
+    """
+    sizes = [trajectory.rms(dict(layer.finite)[Role.MOVING_MEAN]) for layer in layers]
+    factors = [float(size[-1] / size[0]) for size in sizes]
+    if len(factors) > 1:
+        return max(factors) < _ONE_FACTOR * min(factors)
+    return bool(factors) and _new(layers[0], sizes[0])
+
+
+def _new(layer: BatchNormLayer, size: FloatArray) -> bool:
+    variance = dict(layer.finite)[Role.MOVING_VARIANCE]
+    return bool(max(abs(variance.minimum[0] - 1), abs(variance.maximum[0] - 1), size[0]) <= _NEW)
 
 
 def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:

@@ -7,7 +7,7 @@ from typing import Any
 from bn_tb.graph.graph_evidence import LayerWiring
 
 _MAX_DEPTH = 50  # models inside models; real ones are 2 or 3 deep
-_PICTURES = 4  # axes: examples, rows, columns, channels
+_POSITIONS = {3: "1D", 4: "2D", 5: "3D"}  # axes of an input, and its layers: Conv1D, MaxPool2D
 _CALL_DEPTH = 6  # lists around the keyword arguments of a call: 3 in Keras 2, 2 in Keras 3
 
 
@@ -24,9 +24,9 @@ def read(data: bytes) -> dict[str, LayerWiring]:
     if not isinstance(model, dict):
         raise ValueError("JSON is no object, expected a Keras model")
     found = {}
-    data_format = _data_format(model)
+    formats = {axes: _data_format(model, kind) for axes, kind in _POSITIONS.items()}
     for scope, config, layer in _batch_norms(model, (), 0, True):
-        name = "/".join(scope)
+        name, axes = "/".join(scope), _rank(layer) or 0
         found[name] = LayerWiring(
             layer=name,
             variables={},
@@ -37,8 +37,8 @@ def read(data: bytes) -> dict[str, LayerWiring]:
             momentum_source="keras_config",
             trainable=config["trainable"] if isinstance(config.get("trainable"), bool) else None,
             training=False if _called_for_inference(layer.get("inbound_nodes")) else None,
-            axis=_axis(config.get("axis")),
-            data_format=data_format if _rank(layer) == _PICTURES else "",
+            axis=tuple(-1 if one == axes - 1 else one for one in _axis(config.get("axis"))),
+            data_format=formats.get(axes, ""),
         )
     return found
 
@@ -83,8 +83,8 @@ def _called_for_inference(calls: object, depth: int = 0) -> bool:
     return isinstance(calls, list) and any(_called_for_inference(one, depth + 1) for one in calls)
 
 
-def _data_format(model: dict[str, Any]) -> str:
-    """Returns what all layers for pictures say of their data, or an empty string."""
+def _data_format(model: dict[str, Any], kind: str) -> str:
+    """Returns what all layers of a kind, such as `2D`, say of their data, or an empty string."""
     formats = set[str]()
     waiting: list[tuple[object, int]] = [(model, 0)]
     while waiting:
@@ -92,7 +92,7 @@ def _data_format(model: dict[str, Any]) -> str:
         config = layer.get("config") if isinstance(layer, dict) else None
         if not isinstance(config, dict) or depth > _MAX_DEPTH:
             continue
-        if "2D" in str(layer.get("class_name")) and "data_format" in config:  # type: ignore[attr-defined]
+        if kind in str(layer.get("class_name")) and "data_format" in config:  # type: ignore[attr-defined]
             formats.add(str(config["data_format"]))
         inner = config.get("layers")
         waiting += [(one, depth + 1) for one in (inner if isinstance(inner, list) else [])]

@@ -114,7 +114,8 @@ def recalibrate(
       What changed, per layer.
 
     Raises:
-      UsageError: There are no update ops, no moving statistics, or no batch.
+      UsageError: There are no update ops, no moving statistics, or no batch; update ops lie inside
+        a condition; or layers renormalise, so that their weights fit the statistics as they are.
     """
     ops = list(update_ops or session.graph.get_collection(v1.GraphKeys.UPDATE_OPS))
     if not ops:
@@ -124,6 +125,7 @@ def recalibrate(
     pairs = _pairs(session.graph)
     if not pairs:
         raise UsageError("the graph has no variables moving_mean and moving_variance")
+    _refuse_what_cannot_be_repaired(session.graph, ops)
     variables = [variable for pair in pairs.values() for variable in pair]
     before = session.run(variables)
     decays: list[np.ndarray] | None = None
@@ -144,6 +146,22 @@ def recalibrate(
         _load(session, variables, before)
         raise UsageError("there was no feed; a generator that was used up must be made anew")
     return _written(session, pairs, before, decays, moments, used)
+
+
+def _refuse_what_cannot_be_repaired(graph: Any, ops: Sequence[Any]) -> None:
+    """Raises UsageError for update ops that nobody can run alone, and for batch renormalisation."""
+    inside = next((op for op in ops if not graph.is_fetchable(op) or op.graph is not graph), None)
+    if inside is not None:
+        raise UsageError(
+            f"the update op {inside.name} lies inside a tf.cond and cannot be run by itself; build "
+            "the layer outside of it with training=is_training, which may be a tensor"
+        )
+    names = (variable.op.name for variable in graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES))
+    if name := next((name for name in names if name.endswith("/renorm_mean")), ""):
+        raise UsageError(
+            f"{name.removesuffix('/renorm_mean')} renormalises: training, too, used the moving "
+            "statistics, and the weights fit them as they are"
+        )
 
 
 def _written(

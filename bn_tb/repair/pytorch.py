@@ -15,11 +15,14 @@ from bn_tb.repair.outputs import Outputs
 
 
 def layers_of(model: torch.nn.Module) -> dict[str, _BatchNorm]:
-    """Returns the batch-norm layers that track statistics, by name, without DDP's prefix."""
+    """Returns the batch-norm layers that hold statistics, by name, without DDP's prefix.
+
+    Those whose `track_running_stats` was set to False later hold some, and evaluate with them.
+    """
     return {
         _plain(name): module
         for name, module in model.named_modules()
-        if isinstance(module, _BatchNorm) and module.track_running_stats
+        if isinstance(module, _BatchNorm) and module.running_mean is not None
     }
 
 

@@ -165,11 +165,21 @@ model.fit trains in training mode by itself, so something switches it off. By li
 )
 
 
+_APART = Cause(
+    "A condition builds two layers in place of one, which share no variables: one that trains and "
+    "one that evaluation runs, with gamma, beta and statistics of its own that nothing updates.",
+    "Build one layer and let it decide, tf.layers.batch_normalization(x, training=is_training), or "
+    f"give both calls one name and the second one reuse=True. {_fixes.TF1_WIRING}",
+    "\nThen train anew: what evaluation runs was not trained.",
+)
+
 _THE_START = float("-inf")
 
 
 def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START) -> Cause:
     """Returns why a layer stands still from step `since` on, as far as the log tells."""
+    if _has_twin(subject, layer):
+        return _APART
     switch = _fixes.switch_to_blame([layer])
     if switch:
         return Cause(_switched_off(switch), _fixes.updates([layer]), _fixes.TRAIN_ANEW)
@@ -186,6 +196,15 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START)
     if layer.framework is Framework.TORCH and _others_are_updated(subject, layer):
         return HELD
     return Cause("", _fixes.updates([layer]), _fixes.KEEP_OR_TRAIN_ANEW)
+
+
+def _has_twin(subject: Subject, layer: BatchNormLayer) -> bool:
+    """Returns whether one placeholder chooses between layers that train and layers that do not."""
+    own = layer.wiring
+    if own is None or not own.switch or own.training is None:
+        return False
+    same = [one.wiring for one in subject.layers if one.wiring and one.wiring.switch == own.switch]
+    return any(one.training is not None and one.training != own.training for one in same)
 
 
 def _by_counter(subject: Subject, layer: BatchNormLayer, since: float) -> Cause:

@@ -86,6 +86,9 @@ def _causes(subject: Subject, code: str) -> tuple[Evidence, ...]:
     pieces = subject.found.of(code)
     if code == "BN201":
         return tuple(piece for piece in pieces if piece.severity is Severity.ERROR)
+    if code == "BN101":  # of a copy BN107 speaks
+        copied = {name for piece in subject.found.of("BN107") for name in piece.layers}
+        return tuple(piece for piece in pieces if not copied.issuperset(piece.layers))
     return pieces
 
 

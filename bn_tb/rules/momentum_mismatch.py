@@ -57,7 +57,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     names = [layer.name for layer in subject.layers if layer.finite]
     counted = subject.clock.updates_per_step
     if names and subject.clock.counted and subject.clock.unit == "step" and counted is not None:
-        if not 1 / limits["ratio"] <= counted <= limits["ratio"]:
+        if subject.clock.steady and not 1 / limits["ratio"] <= counted <= limits["ratio"]:
             line = f"{shortened(subject.clock.source)} grows by {counted:.3g} per step"
             yield _evidence(names, counted, line)
         return

@@ -29,6 +29,7 @@ Why, where the log tells, first match first:
 - the layer's counter (`num_batches_tracked`) grows: it runs in training mode, and the momentum
 gives
   new batches no weight (PyTorch 0, Keras 1);
+- a condition builds two layers, one for training and one for evaluation, that share no variables;
 - its counter stands still: it is held in evaluation mode where other layers are updated (an
   overridden `train()`, `norm_eval`), else the whole network is;
 - the Keras configuration says `trainable: false`, or shows a call with `training=False`.
@@ -118,6 +119,7 @@ def _evidence(
         layers=tuple(layer.name for layer in layers),
         step=last,
         confidence=Confidence.CONFIRMED if proof.certain else Confidence.LIKELY,
+        keeps_fix=bool(cause.sentence),
     )
 
 

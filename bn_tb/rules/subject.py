@@ -28,6 +28,7 @@ class Evidence:
       severity: Overrides the rule's severity.
       confidence: How well it is proved.
       causes: Codes of other findings that it names as its cause.
+      keeps_fix: Whether its fix holds beside any cause that is folded into it, as it knows more.
     """
 
     message: str
@@ -38,6 +39,7 @@ class Evidence:
     severity: Severity | None = None
     confidence: Confidence = Confidence.CONFIRMED
     causes: tuple[str, ...] = ()
+    keeps_fix: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

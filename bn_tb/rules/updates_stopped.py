@@ -11,6 +11,8 @@ Both statistics changed before and are bit for bit constant from some step on, o
 more logged intervals and three times the longest rest before, while the layer's weights (or those
 of its network, or a metric) change in at least half of these intervals. A last change below 1e-5 of
 the values is a curve that converged, as averages of identical batches do, and does not count.
+Statistics that moved in the first interval only, from values that data had formed, must rest for
+`after_one` intervals.
 
 ## Example
     running_mean: changes up to step 100, constant from step 110 to 1000
@@ -32,6 +34,7 @@ training step.
 import re
 from collections.abc import Iterator, Mapping
 
+from bn_tb.layers import BatchNormLayer
 from bn_tb.rules._causes import cause_of, proof_of
 from bn_tb.rules._plateaus import Stillness, stillness_of
 from bn_tb.rules._wiring import WIRING
@@ -42,6 +45,7 @@ from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 
 LIMITS = {
     "intervals": Limit(3, "logged intervals at rest", "failure catalogue F13: constant x >= 3"),
+    "after_one": Limit(6, "logged intervals at rest after one that moved", "twice the usual"),
 }
 
 
@@ -63,7 +67,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     stopped: dict[int, list[tuple[str, Stillness]]] = {}
     for layer in subject.layers:
         still = stillness_of(subject, layer)
-        if still is None or not _stopped(still, limits):
+        if still is None or not (_stopped(still, limits) or _stopped_early(layer, still, limits)):
             continue
         since = int(still.steps[still.moved.nonzero()[0][-1] + 1])
         stopped.setdefault(since, []).append((layer.name, still))
@@ -79,6 +83,17 @@ def _stopped(still: Stillness, limits: Mapping[str, float]) -> bool:
     moved = still.moved[:start].nonzero()[0]
     rests = [int(gap) - 1 for gap in moved[1:] - moved[:-1]] or [0]
     return moved.size > 1 and stop - start >= 3 * max(rests)
+
+
+def _stopped_early(layer: BatchNormLayer, still: Stillness, limits: Mapping[str, float]) -> bool:
+    """Returns whether statistics that data had formed moved in the first interval only.
+
+    Initial values that change once may be pretrained ones that were loaded after the first point.
+    """
+    plateaus = still.plateaus(int(limits["after_one"]))
+    first = layer.finite[0][1]
+    formed = bool(first.minimum[0] != first.maximum[0])
+    return formed and not still.converged and plateaus == [(1, still.moved.size)]
 
 
 def _evidence(subject: Subject, since: int, entries: list[tuple[str, Stillness]]) -> Evidence:

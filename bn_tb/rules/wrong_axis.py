@@ -3,15 +3,17 @@ Finds Keras batch-norm layers that normalise another axis than the channels.
 
 ## Why is this bad?
 `axis` names the axis that keeps its own statistics. With `axis=1` on channels-last pictures every
-row of the picture is a "channel": the layer has as many gammas as the picture has rows, and
-normalises over columns and colours. It trains, worse, and breaks on pictures of another height.
+row of the picture is a "channel", of a sequence every time step: the layer has as many gammas as
+the picture has rows, and normalises over columns and colours. It trains, worse, and breaks on
+pictures of another height.
 
 ## How it is decided
 The Keras configuration of the model has the layer's axis and the data format of its convolutions.
-The input of the layer has four axes (its `build_config` says so), and the axis is 1 where all
-convolutions and poolings of the model say `channels_last`, or the last one (-1 or 3) where all of
-them say `channels_first`. A model whose convolutions disagree, a layer behind a dense one, whose
-only axis is 1, and one whose input the configuration does not tell are left alone.
+The input of the layer has three to five axes (its `build_config` says so), and the axis is 1 where
+all convolutions and poolings of the model for such data (1D, 2D or 3D) say `channels_last`, or the
+last one where all of them say `channels_first`. A model whose convolutions disagree, a layer behind
+a dense one, whose only axis is 1, and one whose input the configuration does not tell are left
+alone.
 
 ## Example
     Conv2D              data_format channels_last
@@ -55,8 +57,8 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         yield Evidence(
             message=(
                 f"The Keras configuration has {layers_in_words(list(found))} normalise axis "
-                f"{wiring.axis[0]} of {wiring.data_format} data: each row has statistics of its "
-                "own, and the channels share them."
+                f"{wiring.axis[0]} of {wiring.data_format} data: each position along it has "
+                "statistics of its own, and the channels share them."
             ),
             proof=(f"{name}: axis {wiring.axis[0]}, convolutions {wiring.data_format}",),
             fix=FIX,
@@ -68,7 +70,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 def _wrong(wiring: LayerWiring) -> bool:
     if wiring.data_format == "channels_last":
         return wiring.axis == (1,)
-    return wiring.data_format == "channels_first" and wiring.axis in ((-1,), (3,))
+    return wiring.data_format == "channels_first" and wiring.axis == (-1,)
 
 
 RULE = Rule("BN410", "wrong-axis", Severity.WARNING, check, __doc__ or "")

@@ -124,6 +124,37 @@ def _averaged(keep: Callable[[Any], Iterable[Any]], decay: float = 0.9) -> Calla
     return log
 
 
+def _late(momentum: float, first: int, head: bool = False) -> Callable[[str], None]:
+    """Logs every tenth step from a late one on; with `head`, a new layer on a warm network."""
+
+    def log(logdir: str) -> None:
+        net = net_of.pretrained() if head else net_of.network(momentum)
+        if head:
+            net.bn2 = torch.nn.BatchNorm1d(8, momentum=momentum)
+        net_of.run(logdir, lambda: net, steps=100, first=first, every=10)
+
+    return log
+
+
+def _reset(net: Any, step: int) -> None:
+    """reset_running_stats() at each epoch of 50 steps, and nothing that estimates them anew."""
+    if step % 50 == 1:
+        for norm in net_of.norms(net):
+            norm.reset_running_stats()
+
+
+def _resumed(logdir: str, complete: bool) -> None:
+    """A restart after which steps go on and every tenth is logged."""
+    net = net_of.network()
+    with tensorboard.SummaryWriter(logdir, filename_suffix=".1") as writer:
+        net_of.finish(net_of.train(net, writer, 100, every=10))
+    state = net.state_dict() if complete else dict(net.named_parameters())
+    again = net_of.network(seed=1)
+    again.load_state_dict(state, strict=complete)
+    with tensorboard.SummaryWriter(logdir, filename_suffix=".2") as writer:
+        net_of.finish(net_of.train(again, writer, 100, first=101, every=10, seed=61))
+
+
 def _everything(net: Any) -> Iterator[Any]:
     return (value for value in net.state_dict().values() if value.is_floating_point())
 
@@ -278,6 +309,55 @@ SCENARIOS = (
         "torch_average_of_everything",
         _averaged(_everything),
         "The twin averages the buffers, too.",
+        HEALTHY,
+    ),
+    Scenario(
+        "torch_lag_logged_from_a_late_step",
+        _late(0.005, first=20001),
+        "Statistics began at 0 and 1, at global step 20000 of an earlier training.",
+        ("lagging",),
+        must=("BN201",),
+        may=("BN501",),
+    ),
+    Scenario(
+        "torch_warm_logged_from_a_late_step",
+        _late(0.3, first=20001),
+        "The twin follows quickly.",
+        HEALTHY,
+    ),
+    Scenario(
+        "torch_new_head_lags_on_a_warm_network",
+        _late(0.005, first=1, head=True),
+        "A layer that follows slowly was put onto a pretrained network.",
+        ("lagging",),
+        must=("BN201",),
+    ),
+    Scenario(
+        "torch_new_head_follows",
+        _late(0.3, first=1, head=True),
+        "The twin follows quickly.",
+        HEALTHY,
+    ),
+    Scenario(
+        "torch_reset_each_epoch",
+        functools.partial(_own_loop, batches=_shuffled, momentum=0.01, between=_reset),
+        "The program sets the statistics back each epoch, and they never catch up.",
+        ("lagging",),
+        must=("BN201",),
+        may=("BN106",),
+    ),
+    Scenario(
+        "torch_resumed_without_buffers_every_tenth_step",
+        functools.partial(_resumed, complete=False),
+        "The checkpoint had no buffers; ten steps later the statistics are near again.",
+        STALE,
+        must=("BN106",),
+        may=("BN205",),
+    ),
+    Scenario(
+        "torch_resumed_with_buffers_every_tenth_step",
+        functools.partial(_resumed, complete=True),
+        "The twin has them.",
         HEALTHY,
     ),
     Scenario(

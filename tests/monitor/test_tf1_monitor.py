@@ -69,3 +69,36 @@ def test_a_stale_session_is_warned_of_and_repaired(tmp_path):
     assert told == "['BN101 never-updated']"
     assert numbers == "True True True"
     assert judged.startswith("[('healthy', ")  # the last look came after the repair
+
+
+REFUSED = """
+import os
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+import numpy as np
+import bn_tb
+from bn_tb.training.tf1 import tf as v1
+from bn_tb.monitor.tf1 import recalibrate
+
+def layer(x, **options):
+    return v1.layers.batch_normalization(x, training=True, name="bn", **options)
+
+def conditional(x):
+    return v1.cond(v1.constant(True), lambda: layer(x), lambda: v1.identity(x))
+
+for build in (conditional, lambda x: layer(x, renorm=True)):
+    with v1.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(v1.float32, [None, 4])
+        build(x)
+        session.run(v1.global_variables_initializer())
+        try:
+            recalibrate(session, [{x: np.ones([8, 4])}])
+        except bn_tb.UsageError as error:
+            print(error)
+"""
+
+
+def test_a_repair_that_cannot_work_is_one_clear_line():
+    done = subprocess.run([sys.executable, "-c", REFUSED], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    inside, renormalised = done.stdout.strip().splitlines()
+    assert "lies inside a tf.cond" in inside and "bn renormalises" in renormalised

@@ -155,3 +155,12 @@ def test_a_keras_model_is_checked_and_repaired(package):
     hidden = model.layers[0](inputs)
     np.testing.assert_allclose(model.layers[1].moving_variance, np.var(hidden, 0), rtol=0.02)
     assert bn_tb.check(model, data)[0].verdict == "healthy"
+
+
+def test_layers_that_were_told_to_stop_tracking_evaluate_with_their_statistics(toy):
+    model = toy.net()
+    model[1].track_running_stats = False
+    toy.train(model, toy.sgd(model), 60)
+    assert toy.accuracy(model) < 0.9
+    bn_tb.recalibrate(model, [toy.batch() for _ in range(20)])
+    assert toy.accuracy(model) > 0.97

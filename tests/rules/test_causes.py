@@ -1,5 +1,6 @@
 """BN101 and BN103 name why statistics stand still, where counters or a configuration tell."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from bn_tb.diagnosis import diagnose
 from bn_tb.graph import keras_config
-from bn_tb.runs.run import GraphSource
+from bn_tb.runs.run import GraphSource, Session
 from tests.builders.synthetic import (
     averages,
     batch_statistics,
@@ -65,8 +66,62 @@ def test_counters_that_stand_in_some_layers_mean_layers_held_in_evaluation_mode(
 
 def test_counters_that_stand_everywhere_mean_evaluation_mode_throughout():
     finding = _finding(_run(0 * STEPS))
-    assert "no batch was seen in training mode" in finding.message
+    assert "no batch updated them" in finding.message
     assert finding.fix.index("model.train()") < finding.fix.index("state_dict()")
+
+
+def test_a_gap_beside_counters_that_stand_means_that_training_mode_left_nothing_behind():
+    steps = np.arange(41)
+    accuracy = {"train/accuracy": scalar(steps, np.linspace(0.3, 0.99, 41)),
+                "val/accuracy": scalar(steps[::10], np.full(5, 0.3))}  # fmt: skip
+    judged = _run(0 * STEPS)
+    finding = _finding(dataclasses.replace(judged, scalars={**judged.scalars, **accuracy}))
+    assert finding.fix.index("state_dict()") < finding.fix.index("model.train()")
+
+
+def _stopping(at, others):
+    """Returns a PyTorch run whose layer `a` stands still from step 20 on; and one that does not."""
+    mean, variance = averages(*batch_statistics(_rng(), 40), 0.9)
+    mean[at:], variance[at:] = mean[at], variance[at]
+    histograms = _torch(layer("a", mean, variance, None, {"weight": trained(_rng(), 41)}))
+    scalars = {"a.num_batches_tracked": scalar(STEPS, np.minimum(STEPS, at))}
+    if others:
+        histograms |= _torch(layer("b", *averages(*batch_statistics(_rng(), 40), 0.9)))
+        scalars["b.num_batches_tracked"] = scalar(STEPS, STEPS)
+    return run(histograms, scalars)
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_statistics_that_stop_in_the_middle_mean_an_evaluation_that_was_not_undone(others):
+    found = diagnose([_stopping(20, others)])[0].findings
+    (finding,) = [one for one in found if one.code == "BN103"]
+    assert finding.fix.index("model.train()") < finding.fix.index("momentum")
+    assert "norm_eval" not in finding.fix
+
+
+def _resumed(first, **fields):
+    """Returns a run whose counter falls to `first` at step 21, while its weights go on."""
+    counts = np.where(STEPS <= 20, STEPS, first + STEPS - 21)
+    judged = _run(counts)
+    moving = _torch(layer("a", *averages(*batch_statistics(_rng(), 40), 0.9)))
+    return dataclasses.replace(judged, histograms={**judged.histograms, **moving}, **fields)
+
+
+def test_a_counter_that_begins_again_means_statistics_that_were_not_restored():
+    sessions = (Session("a", 0.0, 0), Session("b", 0.21, 21))
+    findings = {one.code: one for one in diagnose([_resumed(1, sessions=sessions)])[0].findings}
+    assert findings["BN106"].severity.label == "error"
+    assert "updates counted by a: 20 at step 20, 1 at step 21" in findings["BN106"].evidence
+    assert "BN205" not in findings
+
+
+def test_a_counter_that_begins_again_without_a_restart_was_reset_by_the_program():
+    findings = {one.code: one for one in diagnose([_resumed(1)])[0].findings}
+    assert findings["BN106"].severity.label == "info"
+
+
+def test_a_counter_of_an_older_checkpoint_is_no_reset():
+    assert "BN106" not in {one.code for one in diagnose([_resumed(15)])[0].findings}
 
 
 CONFIGURATIONS = {
