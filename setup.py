@@ -20,6 +20,7 @@ STUDY = ["matplotlib>=3.9"]  # the pictures of docs/studies.md
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",  # two workers halve the time of the suite
+    "pytest-cov>=6",  # branch coverage over both workers and the processes they start
     "hypothesis>=6.100",  # property tests and fuzzing where atheris does not install
     # libFuzzer for the readers; there are wheels for these platforms only
     "atheris>=2.3; sys_platform=='linux' and platform_machine=='x86_64' and python_version<'3.14'",
