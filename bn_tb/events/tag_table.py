@@ -7,6 +7,7 @@ the first value of the run that says it decides, by its metadata or by its kind,
 
 import dataclasses
 import functools
+import hashlib
 import os
 from collections.abc import Callable
 
@@ -168,8 +169,8 @@ class _Understood:
     def tag(self, name: bytes) -> Tag:
         known = self._known.get(name)
         if known is None:
-            known = self._understand(name.decode("utf-8", "backslashreplace"))
-            if len(self._known) < _REMEMBERED:
+            known = self._understand(_text(name))
+            if len(self._known) < _REMEMBERED and len(name) <= tags.LONGEST_NAME:
                 self._known[name] = known
         return known
 
@@ -177,6 +178,15 @@ class _Understood:
         parsed = tags.parse_tag(name, self._patterns)
         statistic = parsed is not None and parsed.role in tags.STATISTICS
         return Tag(name, parsed is not None, statistic)
+
+
+def _text(name: bytes) -> str:
+    """Returns a tag as text; of one that nobody reads its begin, its size and a digest."""
+    if len(name) <= 4 * tags.LONGEST_NAME:
+        return name.decode("utf-8", "backslashreplace")
+    begin = name[: tags.LONGEST_NAME].decode("utf-8", "backslashreplace")
+    digest = hashlib.blake2b(name, digest_size=8).hexdigest()
+    return f"{begin}... ({len(name):,} bytes, {digest})"
 
 
 def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:

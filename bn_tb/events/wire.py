@@ -32,13 +32,17 @@ def walk(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
       DecodeError: A field is cut off or has an unknown wire type.
     """
     while at < end:
-        field, body = varint(data, at, end)
+        field, body = data[at], at + 1
+        if field > 127:
+            field, body = varint(data, at, end)
         wire_type = field & 7
-        if wire_type == VARINT:
+        if wire_type == BYTES:
+            size, after = (data[body], body + 1) if body < end else (128, end)
+            if size > 127:
+                size, after = varint(data, body, end)
+            body, after = after, after + size
+        elif wire_type == VARINT:
             size, after = varint(data, body, end)
-        elif wire_type == BYTES:
-            size, body = varint(data, body, end)
-            after = body + size
         elif wire_type in (FIXED64, FIXED32):
             size = 8 if wire_type == FIXED64 else 4
             after = body + size

@@ -13,7 +13,7 @@ INT, FLOAT, BOOL, DOUBLE, BYTES = 3, 2, 8, 1, 12  # FieldDescriptorProto.Type
 
 # Message: {field: (number, type or message, repeated)}; numbers from tensorflow/core/framework and
 # tensorflow/core/protobuf at v2.21.0.
-_SCHEMA: dict[str, dict[str, tuple[int, int | str, bool]]] = {
+SCHEMA: dict[str, dict[str, tuple[int, int | str, bool]]] = {
     "Graph": {"node": (1, "Node", True), "library": (2, "Library", False)},
     "Node": {
         "name": (1, BYTES, False),
@@ -82,7 +82,7 @@ def _classes() -> dict[str, Any]:
     file = descriptor_pb2.FileDescriptorProto(
         name="bn_tb/graph.proto", package="bn_tb", syntax="proto3"
     )
-    for name, fields in _SCHEMA.items():
+    for name, fields in SCHEMA.items():
         message: Any = file.message_type.add(name=name)
         for field, (number, kind, repeated) in fields.items():
             added = message.field.add(name=field, number=number, label=3 if repeated else 1)
@@ -94,7 +94,7 @@ def _classes() -> dict[str, Any]:
     pool.Add(file)
     return {
         name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"bn_tb.{name}"))
-        for name in _SCHEMA
+        for name in SCHEMA
     }
 
 
