@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bn_tb.events import hyperparameters, wire
+from bn_tb.events import hyperparameters, protos, wire
 from bn_tb.events.fields import BoolArray, Buffer, UIntArray
 from bn_tb.runs import tags
 from bn_tb.runs.series import IntArray
@@ -216,11 +216,23 @@ def route_of_plugin(metadata: bytes) -> int:
 
 def _plugin(metadata: bytes) -> str:
     try:
-        for number, plugin_data in wire.fields(metadata):
-            if number == _PLUGIN_DATA and isinstance(plugin_data, bytes):
-                for inner, name in wire.fields(plugin_data):
-                    if inner == _PLUGIN_NAME and isinstance(name, bytes):
-                        return name.decode("utf-8", "replace")
+        return _written_name(metadata)
+    except wire.DecodeError:
+        pass  # unusual, or no metadata
+    try:
+        name: bytes = protos.parse("Metadata", metadata).plugin_data.plugin_name
     except wire.DecodeError:
         return ""
-    return ""
+    return name.decode("utf-8", "replace")
+
+
+def _written_name(metadata: bytes) -> str:
+    """Returns the name in metadata as writers make them, without the cost of importing protobuf."""
+    names = [
+        name.decode("utf-8", "replace")
+        for number, plugin_data in wire.fields(metadata, wire.FEW)
+        if number == _PLUGIN_DATA and isinstance(plugin_data, bytes)
+        for inner, name in wire.fields(plugin_data, wire.FEW)
+        if inner == _PLUGIN_NAME and isinstance(name, bytes)
+    ]
+    return names[-1] if names else ""

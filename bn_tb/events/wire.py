@@ -4,10 +4,11 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 import struct
+import sys
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types in use; groups (3 and 4) are not written since proto3."""
+"""Wire types in use; groups (3 and 4) are not written since proto3, see `protos`."""
 
 MAX_VARINT_BYTES = 10
 
@@ -54,13 +55,19 @@ def walk(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         at = after
 
 
-def fields(message: bytes) -> Iterator[tuple[int, Payload]]:
+FEW = 16
+"""Fields of a small message; for what has more, protobuf is quicker and not in the way."""
+
+
+def fields(message: bytes, most: int = sys.maxsize) -> Iterator[tuple[int, Payload]]:
     """Yields number and value of each field: int (varint), float (fixed) or bytes (the rest).
 
     Raises:
-      DecodeError: A field is cut off or has an unknown wire type.
+      DecodeError: A field is cut off or has an unknown wire type, or there are more than `most`.
     """
-    for field, at, size, _ in walk(message, 0, len(message)):
+    for count, (field, at, size, _) in enumerate(walk(message, 0, len(message))):
+        if count == most:
+            raise DecodeError(f"more than {most} fields")
         wire_type = field & 7
         if wire_type == VARINT:
             yield field >> 3, size

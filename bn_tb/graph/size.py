@@ -12,6 +12,7 @@ import numpy as np
 
 from bn_tb.events import wire
 from bn_tb.events.fields import PADDING, Buffer, find_fields
+from bn_tb.events.schema import BYTES
 from bn_tb.graph import graph_proto
 from bn_tb.runs.series import IntArray
 
@@ -27,7 +28,7 @@ _PARTS = {
     kind: {
         wire.key(number, wire.BYTES): part if isinstance(part, str) else ""
         for number, part, repeated in fields.values()
-        if isinstance(part, str) or (repeated and part == graph_proto.BYTES)
+        if isinstance(part, str) or (repeated and part == BYTES)
     }
     for kind, fields in graph_proto.SCHEMA.items()
 }
