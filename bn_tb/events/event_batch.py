@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from bn_tb.events import histogram, tensor, wire
-from bn_tb.events.fields import BoolArray, Buffer, Fields, find_fields, find_repeated
+from bn_tb.events import histogram, protos, tensor, wire
+from bn_tb.events.fields import PADDING, BoolArray, Buffer, Fields, find_fields, find_repeated
 from bn_tb.events.tag_table import (
     GRAPH,
     GRAPH_KINDS,
@@ -24,7 +24,12 @@ _WALL_TIME, _STEP = wire.key(1, wire.FIXED64), wire.key(2, wire.VARINT)
 _GRAPH_DEF, _SUMMARY = wire.key(4, wire.BYTES), wire.key(5, wire.BYTES)
 _SESSION_LOG, _META_GRAPH = wire.key(7, wire.BYTES), wire.key(9, wire.BYTES)
 _TAGGED_RUN_METADATA = wire.key(8, wire.BYTES)
-_EVENT = (_WALL_TIME, _STEP, _GRAPH_DEF, _SUMMARY, _SESSION_LOG, _META_GRAPH, _TAGGED_RUN_METADATA)
+_VERSION, _LOG_MESSAGE = wire.key(3, wire.BYTES), wire.key(6, wire.BYTES)
+_WHAT = (  # a oneof
+    *(_VERSION, _GRAPH_DEF, _SUMMARY, _LOG_MESSAGE, _SESSION_LOG, _TAGGED_RUN_METADATA),
+    _META_GRAPH,
+)
+_EVENT = (_WALL_TIME, _STEP, *_WHAT)
 """Fields of Event, tensorflow/core/util/event.proto."""
 
 _VALUE = wire.key(1, wire.BYTES)
@@ -34,12 +39,14 @@ _SIMPLE, _HISTO, _TENSOR = (
     wire.key(5, wire.BYTES),
     wire.key(8, wire.BYTES),
 )
+_OTHERS = tuple(wire.key(number, wire.BYTES) for number in (3, 4, 6))  # pictures, sounds
+_KINDS = (_SIMPLE, _HISTO, _TENSOR, *_OTHERS)  # a oneof
 """Fields of Summary and Summary.Value, tensorflow/core/framework/summary.proto."""
 
 _DTYPE, _CONTENT = wire.key(1, wire.VARINT), wire.key(4, wire.BYTES)
 _FLOATS, _FLOAT = wire.key(5, wire.BYTES), wire.key(5, wire.FIXED32)
 
-_SESSION_START = (1, 1)  # SessionLog.status = START
+_STATUS, _SESSION_START = 1, 1  # SessionLog.status = START
 _MAX_FIELDS = 64  # of an event or a value; the protos have ten
 _MAX_VALUES = 1 << 18  # of one summary; 13 times the 20,000 tags that a run may have
 
@@ -127,23 +134,78 @@ def decode(window: Window, table: TagTable, runs: IntArray | None = None) -> Bat
       table: The tags so far.
       runs: Which run of the table each event belongs to, int64 `[E]`; the first one by default.
     """
-    buffer = window.buffer
-    events = find_fields(buffer, window.starts, window.ends, _EVENT, _MAX_FIELDS)
+    located = _Located.of(window)
+    odd = located.odd()
+    if odd.any() and (usual := _rewritten(window, odd)):
+        window, located = usual, _Located.of(usual)
+        odd = located.odd()
+    buffer, events = window.buffer, located.events
     batch = Batch(
         steps=events.last(_STEP)[1],
         wall_times=buffer.doubles(events.last(_WALL_TIME)[0]),
         valued=np.zeros(len(window.starts), bool),
-        bad=dict.fromkeys(np.flatnonzero(events.bad).tolist(), "malformed event"),
+        bad=dict.fromkeys(np.flatnonzero(odd).tolist(), "malformed event"),
     )
     _find_graphs(buffer, events, batch)
     _find_sessions(buffer, events, batch)
-    event, at, size = events.each(_SUMMARY)
-    summaries = find_repeated(buffer, at, at + size, _VALUE, _MAX_VALUES)
-    batch.bad.update(dict.fromkeys(event[summaries.bad].tolist(), "malformed summary"))
-    summary, at, size = summaries.each(_VALUE)
     runs = np.zeros(len(window.starts), np.int64) if runs is None else runs
-    _Values(buffer, table, batch, runs, event[summary], at, at + size).decode()
+    _Values(buffer, table, batch, runs, located.value_event, located.values).decode()
     return batch
+
+
+@dataclasses.dataclass(frozen=True)
+class _Located:
+    """Where things are in a window of E events with S summaries and V values.
+
+    Attributes:
+      events: Fields of the events.
+      summary_event: Event of each summary, int64 `[S]`.
+      summaries: Fields of the summaries.
+      value_event: Event of each value, int64 `[V]`.
+      values: Fields of the values.
+    """
+
+    events: Fields
+    summary_event: IntArray
+    summaries: Fields
+    value_event: IntArray
+    values: Fields
+
+    @classmethod
+    def of(cls, window: Window) -> "_Located":
+        buffer = window.buffer
+        events = find_fields(buffer, window.starts, window.ends, _EVENT, _MAX_FIELDS)
+        event, at, size = events.each(_SUMMARY)
+        summaries = find_repeated(buffer, at, at + size, _VALUE, _MAX_VALUES)
+        summary, at, size = summaries.each(_VALUE)
+        values = find_fields(buffer, at, at + size, (_TAG, _METADATA, *_KINDS), _MAX_FIELDS)
+        return cls(events, event, summaries, event[summary], values)
+
+    def odd(self) -> BoolArray:
+        """Returns which events are malformed, or in a form that only protobuf understands."""
+        odd = self.events.bad | self.events.several(_WHAT)
+        odd[self.summary_event[self.summaries.bad]] = True
+        values = self.values.bad | self.values.several(_KINDS)
+        values |= self.values.several([_TAG]) | self.values.several([_METADATA])
+        odd[self.value_event[values]] = True
+        return odd
+
+
+def _rewritten(window: Window, odd: BoolArray) -> Window | None:
+    """Returns a window with some events in the usual form, or None if none of them is an event."""
+    data = window.buffer.data
+    starts, ends, parts, at = window.starts.copy(), window.ends.copy(), [data], len(data)
+    for one in np.flatnonzero(odd & (ends - starts <= protos.LARGEST)).tolist():
+        try:
+            parts.append(protos.canonical(data[starts[one] : ends[one]]))
+        except wire.DecodeError:
+            continue
+        starts[one], ends[one] = at, at + len(parts[-1])
+        at = int(ends[one])
+    if len(parts) == 1:
+        return None
+    buffer = Buffer(b"".join([*parts, bytes(PADDING)]))
+    return dataclasses.replace(window, buffer=buffer, starts=starts, ends=ends)
 
 
 class _Values:
@@ -156,15 +218,11 @@ class _Values:
         batch: Batch,
         runs: IntArray,
         event: IntArray,
-        start: IntArray,
-        end: IntArray,
+        found: Fields,
     ) -> None:
-        keys = (_TAG, _METADATA, _SIMPLE, _HISTO, _TENSOR)
         self._buffer, self._table, self._batch, self._event = buffer, table, batch, event
-        self._found = find_fields(buffer, start, end, keys, _MAX_FIELDS)
-        bad = event[self._found.bad].tolist()
-        batch.bad.update(dict.fromkeys(bad, "malformed summary value"))
-        self._tag = table.identify(buffer, *self._found.last(_TAG))
+        self._found = found
+        self._tag = table.identify(buffer, *found.last(_TAG))
         self._runs = runs[event]
         batch.events, batch.tags = self._event, self._tag
 
@@ -173,15 +231,12 @@ class _Values:
         simple = self._found.last(_SIMPLE)[0]
         histo, histo_size = self._found.last(_HISTO)
         at, size = self._found.last(_TENSOR)
-        # Of a oneof that is set twice, the last counts.
-        # https://protobuf.dev/programming-guides/encoding/#last-one-wins
-        last = np.maximum(np.maximum(simple, histo), at)
-        is_simple, is_histo = (simple >= 0) & (simple == last), (histo >= 0) & (histo == last)
+        is_simple, is_histo = simple >= 0, histo >= 0
         self._learn_routes(is_simple, is_histo)
         which = np.flatnonzero(is_simple)
         self._add_scalars(which, self._buffer.floats(simple[which]))
         self._add_histograms(np.flatnonzero(is_histo), histo, histo_size, histogram.from_protos)
-        which = np.flatnonzero((at >= 0) & (at == last))
+        which = np.flatnonzero(at >= 0)
         if not len(which):
             return
         routes = self._table.routes(self._runs[which], self._tag[which])
@@ -285,22 +340,36 @@ def _find_graphs(buffer: Buffer, events: Fields, batch: Batch) -> None:
             step, data = int(batch.steps[event]), buffer.data[at : at + size]
             batch.graphs.append((int(event), GraphSource(kind, "", step, data)))
     for event, at, size in zip(*events.each(_TAGGED_RUN_METADATA), strict=True):
+        step = int(batch.steps[event])
         try:
-            parts = dict(wire.fields(buffer.data[at : at + size]))
+            tag, metadata = _tagged(buffer.data[at : at + size])
         except wire.DecodeError as error:
             batch.bad[int(event)] = str(error)
             continue
-        tag, metadata = parts.get(1, b""), parts.get(2, b"")
-        if isinstance(tag, bytes) and isinstance(metadata, bytes):
-            name, step = tag.decode("utf-8", "backslashreplace"), int(batch.steps[event])
-            source = GraphSource("tagged_run_metadata", name, step, metadata)
-            batch.graphs.append((int(event), source))
+        source = GraphSource(
+            "tagged_run_metadata", tag.decode("utf-8", "backslashreplace"), step, metadata
+        )
+        batch.graphs.append((int(event), source))
+
+
+def _tagged(message: bytes) -> tuple[bytes, bytes]:
+    proto = protos.parse("TaggedRunMetadata", message)
+    return proto.tag, proto.run_metadata
 
 
 def _find_sessions(buffer: Buffer, events: Fields, batch: Batch) -> None:
     for event, at, size in zip(*events.each(_SESSION_LOG), strict=True):
         try:
-            if _SESSION_START in wire.fields(buffer.data[at : at + size]):
+            if _status(buffer.data[at : at + size]) == _SESSION_START:
                 batch.starts.append(int(event))
         except wire.DecodeError as error:
             batch.bad[int(event)] = str(error)
+
+
+def _status(message: bytes) -> int:
+    """Returns the status of a SessionLog; protobuf is imported for unusual ones only."""
+    try:
+        found = [v for number, v in wire.fields(message, wire.FEW) if number == _STATUS]
+        return int(found[-1]) if found and isinstance(found[-1], int) else 0
+    except wire.DecodeError:
+        return int(protos.parse("SessionLog", message).status)

@@ -32,6 +32,7 @@ PADDING = 64
 _U64 = np.arange(64, dtype=np.uint64)  # numpy has no cheap unsigned scalars
 _SEVEN_BITS, _OCTET, _SEVEN_OCTETS = np.uint64(127), np.uint64(255), np.uint64((1 << 56) - 1)
 _FAR = 1 << 48  # a position behind every file: what ends there is cut off
+_LONG = 256  # fields of a message that is better walked alone
 _FEW = 12  # messages; below, a plain loop is faster than numpy's overhead per call
 
 
@@ -110,8 +111,16 @@ class Fields:
         self.bad: BoolArray = np.zeros(count, bool)
         self._found: dict[int, list[tuple[IntArray, IntArray, UIntArray]]] = {k: [] for k in keys}
 
+    @property
+    def keys(self) -> Iterable[int]:
+        """The wanted fields."""
+        return self._found.keys()
+
     def add(self, key: UIntArray, message: IntArray, at: IntArray, size: UIntArray) -> None:
-        """Takes one round: key, message, position and size (or number) of one field each."""
+        """Takes one round: key, message, position and size (or number) of fields.
+
+        A round has one field of each of some messages, or all of one message that have one key.
+        """
         if _alike(key):
             if (found := self._found.get(int(key[0]))) is not None:
                 found.append((message, at, size))
@@ -135,7 +144,7 @@ class Fields:
         rounds = self._found[key]
         if not rounds:
             return self._absent
-        if len(rounds) == 1 and len(rounds[0][0]) == len(self.bad):
+        if len(rounds) == 1 and np.array_equal(rounds[0][0], np.arange(len(self.bad))):
             return rounds[0][1], rounds[0][2].view(np.int64)
         where = np.full(len(self.bad), -1, np.int64)
         sizes = np.zeros(len(self.bad), np.int64)
@@ -147,11 +156,12 @@ class Fields:
     def _absent(self) -> tuple[IntArray, IntArray]:
         return np.full(len(self.bad), -1, np.int64), np.zeros(len(self.bad), np.int64)
 
-    def repeated(self, key: int) -> BoolArray:
-        """Returns which messages hold the field more than once, bool `[N]`."""
-        if len(self._found[key]) < 2:
+    def several(self, keys: Iterable[int]) -> BoolArray:
+        """Returns which messages hold more than one of some fields, bool `[N]`."""
+        rounds = [message for key in keys for message, _, _ in self._found[key]]
+        if not rounds:
             return np.zeros(len(self.bad), bool)
-        again: BoolArray = np.bincount(self.each(key)[0], minlength=len(self.bad)) > 1
+        again: BoolArray = np.bincount(np.concatenate(rounds), minlength=len(self.bad)) > 1
         return again
 
 
@@ -224,7 +234,7 @@ def _follow(
     at, end = starts[message], ends[message]
     rounds = list[tuple[IntArray, IntArray]]()
     while len(at):
-        if len(rounds) == max_fields:
+        if len(rounds) == max_fields or (len(at) < _FEW and len(rounds) > _LONG):
             return None
         rounds.append((message, at))
         at = at + _STRIDES[buffer.shorts_behind(at)]
@@ -311,12 +321,18 @@ def _content(
 def _walk_one(
     buffer: Buffer, found: Fields, message: int, at: int, end: int, max_fields: int
 ) -> None:
-    number = np.array([message])
+    walked: dict[int, list[tuple[int, int]]] = {key: [] for key in found.keys}
     try:
         for count, (key, body, size, _) in enumerate(wire.walk(buffer.data, at, end)):
             if count >= max_fields:
                 raise wire.DecodeError("too many fields")
-            position, length = np.array([body]), np.array([size], np.uint64)
-            found.add(np.array([key], np.uint64), number, position, length)
+            if key in walked:
+                walked[key].append((body, size))
     except wire.DecodeError:
         found.bad[message] = True
+        return
+    for key, fields in walked.items():
+        if fields:
+            position, length = (np.array(column, np.uint64) for column in zip(*fields, strict=True))
+            number = np.full(len(fields), message)
+            found.add(np.array([key], np.uint64), number, position.view(np.int64), length)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from bn_tb.events import tensor, wire
+from bn_tb.events import protos, tensor, wire
 from bn_tb.events.fields import Buffer, UIntArray, find_fields
 from bn_tb.runs.series import BAND_LEVELS, FloatArray, IntArray
 
@@ -87,11 +87,10 @@ def from_protos(
     counts_at, counts_bytes = found.last(_COUNTS)
     odd = limits_bytes % 8 + counts_bytes % 8 > 0
     odd |= (found.last(_LIMIT)[0] >= 0) | (found.last(_COUNT)[0] >= 0)
-    odd |= found.repeated(_LIMITS) | found.repeated(_COUNTS)
-    bad.update(dict.fromkeys(np.flatnonzero(found.bad).tolist(), "malformed histogram"))
+    odd |= found.several([_LIMITS]) | found.several([_COUNTS]) | found.bad
     odd |= limits_bytes != counts_bytes
     size = limits_bytes // 8
-    for which, widest in _classes(size, ~(found.bad | odd)):
+    for which, widest in _classes(size, ~odd):
         limits = buffer.rows(limits_at[which], widest, "<f8")
         counts = buffer.rows(counts_at[which], widest, "<f8")
         if (size[which] < widest).any():
@@ -99,16 +98,30 @@ def from_protos(
             np.copyto(limits, 0, where=behind)
             np.copyto(counts, 0, where=behind)
         yield _summarise_proto(which, moments[which], limits, counts, banded)
-    for one in np.flatnonzero(odd & ~found.bad):
-        message = buffer.data[at[one] : end[one]]
+    yield from _odd_protos(buffer, at, end, np.flatnonzero(odd), banded, bad)
+
+
+def _odd_protos(
+    buffer: Buffer, at: IntArray, end: IntArray, which: IntArray, banded: bool, bad: dict[int, str]
+) -> Iterator[Rows]:
+    """Decodes HistogramProtos in unusual forms: buckets one by one or in parts, groups."""
+    alike: dict[int, list[tuple[int, list[float], Any, Any]]] = {}
+    for one in which.tolist():
         try:
-            limits, counts = _unpacked(message)
+            proto = protos.parse("Histo", buffer.data[at[one] : end[one]])
         except wire.DecodeError as error:
-            bad[int(one)] = str(error)
-        else:
-            yield _summarise_proto(
-                np.array([one]), moments[[one]], limits[None], counts[None], banded
-            )
+            bad[one] = f"malformed histogram: {error}"
+            continue
+        limits, counts = proto.bucket_limit, proto.bucket
+        if len(limits) != len(counts):
+            bad[one] = f"histogram of {len(limits)} limits and {len(counts)} counts"
+            continue
+        moments = [proto.min, proto.max, proto.num, proto.sum, proto.sum_squares]
+        row = one, moments, np.array(limits, np.float64), np.array(counts, np.float64)
+        alike.setdefault(len(limits), []).append(row)
+    for rows in alike.values():
+        index, moments_of, limits_of, counts_of = map(np.array, zip(*rows, strict=True))
+        yield _summarise_proto(index, moments_of, limits_of, counts_of, banded)
 
 
 def from_tensors(
@@ -123,16 +136,18 @@ def from_tensors(
     found = find_fields(buffer, at, end, (_DTYPE, _SHAPE, _CONTENT))
     content_at, content_bytes = found.last(_CONTENT)
     rows = _rows_of_shapes(buffer, *found.last(_SHAPE))
+    usual = ~(found.bad | found.several([_SHAPE]))
     rest = np.ones(len(at), bool)
     for dtype, code in ((tensor.FLOAT, "<f4"), (tensor.DOUBLE, "<f8")):
         row_bytes = 3 * np.dtype(code).itemsize
         plain = (found.last(_DTYPE)[1] == dtype) & (rows > 0) & (content_bytes == rows * row_bytes)
-        plain &= ~found.bad
+        plain &= usual
         rest &= ~plain
         for count in np.unique(rows[plain]).tolist():
             which = np.flatnonzero(plain & (rows == count))
             table = buffer.rows(content_at[which], count * 3, code).astype(np.float64)
             yield _summarise_tensor(which, table.reshape(-1, count, 3), banded)
+    alike: dict[int, list[tuple[int, FloatArray]]] = {}
     for one in np.flatnonzero(rest).tolist():
         try:
             table = tensor.decode(buffer.data[at[one] : end[one]])
@@ -141,7 +156,10 @@ def from_tensors(
         except wire.DecodeError as error:
             bad[one] = str(error)
         else:
-            yield _summarise_tensor(np.array([one]), table[None], banded)
+            alike.setdefault(len(table), []).append((one, table))
+    for decoded in alike.values():
+        index, tables = map(np.array, zip(*decoded, strict=True))
+        yield _summarise_tensor(index, tables, banded)
 
 
 def _classes(size: IntArray, usable: npt.NDArray[np.bool_]) -> Iterator[tuple[IntArray, int]]:
@@ -168,21 +186,6 @@ def _rows_of_shapes(buffer: Buffer, at: IntArray, size: IntArray) -> IntArray:
         if len(shape) == 2 and shape[1] == 3 and shape[0] < _MAX_ROWS:
             rows[which] = shape[0]
     return rows
-
-
-def _unpacked(message: bytes) -> tuple[FloatArray, FloatArray]:
-    """Returns limits and counts of a HistogramProto that is not written in two packed fields."""
-    parts: dict[int, list[bytes]] = {6: [], 7: []}
-    for number, value in wire.fields(message):
-        if number in parts:
-            packed = value if isinstance(value, bytes) else np.float64(value).tobytes()
-            if len(packed) % 8:
-                raise wire.DecodeError(f"packed doubles of {len(packed)} bytes")
-            parts[number].append(packed)
-    limits, counts = (np.frombuffer(b"".join(parts[number]), "<f8") for number in (6, 7))
-    if limits.size != counts.size:
-        raise wire.DecodeError(f"histogram of {limits.size} limits and {counts.size} counts")
-    return limits, counts
 
 
 def _summarise_proto(

@@ -24,7 +24,8 @@ from bn_tb.runs.series import HistogramSeries, IntArray, ScalarSeries
 MAX_POINTS = 400_000
 """Histogram points held for one experiment: 150 bytes each, twice that while being sorted."""
 
-_MAX_GRAPH_BYTES = 1 << 27  # of one run; a GraphDef of a large network has about ten million
+_MAX_GRAPH_BYTES = 1 << 26  # of one run; a GraphDef of a large network has about ten million
+_MAX_GRAPHS = 1 << 9  # of one run, different ones; programs write one to ten
 
 
 class RunReader:
@@ -50,7 +51,7 @@ class RunReader:
         self._graphs: list[GraphSource] = []
         self._hyperparameters: dict[str, Value] = {}
         self._graph_digests: set[bytes] = set()
-        self._graph_bytes = 0
+        self._graph_bytes = self._graphs_left_out = 0
         self._sessions: list[Session] = []
         self._step_range: tuple[int, int] | None = None
 
@@ -147,7 +148,10 @@ class RunReader:
     def _add_graph(self, source: GraphSource) -> None:
         digest = hashlib.blake2b(source.data, digest_size=16).digest() + source.kind.encode()
         size = self._graph_bytes + len(source.data)
-        if digest in self._graph_digests or (self._graphs and size > _MAX_GRAPH_BYTES):
+        if digest in self._graph_digests:
+            return
+        if self._graphs and (size > _MAX_GRAPH_BYTES or len(self._graphs) == _MAX_GRAPHS):
+            self._graphs_left_out += 1
             return
         self._graph_digests.add(digest)
         self._graph_bytes = size
@@ -202,6 +206,7 @@ class RunReader:
                 for tag, columns, thinned in self._histograms.series()
             },
             graphs=tuple(self._graphs),
+            graphs_left_out=self._graphs_left_out,
             sessions=tuple(self._sessions),
             first_step=first,
             last_step=last,

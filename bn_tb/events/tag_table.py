@@ -7,12 +7,13 @@ the first value of the run that says it decides, by its metadata or by its kind,
 
 import dataclasses
 import functools
+import hashlib
 import os
 from collections.abc import Callable
 
 import numpy as np
 
-from bn_tb.events import hyperparameters, wire
+from bn_tb.events import hyperparameters, protos, wire
 from bn_tb.events.fields import BoolArray, Buffer, UIntArray
 from bn_tb.runs import tags
 from bn_tb.runs.series import IntArray
@@ -168,8 +169,8 @@ class _Understood:
     def tag(self, name: bytes) -> Tag:
         known = self._known.get(name)
         if known is None:
-            known = self._understand(name.decode("utf-8", "backslashreplace"))
-            if len(self._known) < _REMEMBERED:
+            known = self._understand(_text(name))
+            if len(self._known) < _REMEMBERED and len(name) <= tags.LONGEST_NAME:
                 self._known[name] = known
         return known
 
@@ -177,6 +178,15 @@ class _Understood:
         parsed = tags.parse_tag(name, self._patterns)
         statistic = parsed is not None and parsed.role in tags.STATISTICS
         return Tag(name, parsed is not None, statistic)
+
+
+def _text(name: bytes) -> str:
+    """Returns a tag as text; of one that nobody reads its begin, its size and a digest."""
+    if len(name) <= 4 * tags.LONGEST_NAME:
+        return name.decode("utf-8", "backslashreplace")
+    begin = name[: tags.LONGEST_NAME].decode("utf-8", "backslashreplace")
+    digest = hashlib.blake2b(name, digest_size=8).hexdigest()
+    return f"{begin}... ({len(name):,} bytes, {digest})"
 
 
 def _hash(buffer: Buffer, at: IntArray, size: IntArray) -> UIntArray:
@@ -206,11 +216,23 @@ def route_of_plugin(metadata: bytes) -> int:
 
 def _plugin(metadata: bytes) -> str:
     try:
-        for number, plugin_data in wire.fields(metadata):
-            if number == _PLUGIN_DATA and isinstance(plugin_data, bytes):
-                for inner, name in wire.fields(plugin_data):
-                    if inner == _PLUGIN_NAME and isinstance(name, bytes):
-                        return name.decode("utf-8", "replace")
+        return _written_name(metadata)
+    except wire.DecodeError:
+        pass  # unusual, or no metadata
+    try:
+        name: bytes = protos.parse("Metadata", metadata).plugin_data.plugin_name
     except wire.DecodeError:
         return ""
-    return ""
+    return name.decode("utf-8", "replace")
+
+
+def _written_name(metadata: bytes) -> str:
+    """Returns the name in metadata as writers make them, without the cost of importing protobuf."""
+    names = [
+        name.decode("utf-8", "replace")
+        for number, plugin_data in wire.fields(metadata, wire.FEW)
+        if number == _PLUGIN_DATA and isinstance(plugin_data, bytes)
+        for inner, name in wire.fields(plugin_data, wire.FEW)
+        if inner == _PLUGIN_NAME and isinstance(name, bytes)
+    ]
+    return names[-1] if names else ""

@@ -1,10 +1,11 @@
 """TensorProto to numpy, for tensors as they come from untrusted files."""
 
 import math
+from typing import Any
 
 import numpy as np
 
-from bn_tb.events import wire
+from bn_tb.events import protos, wire
 
 _DTYPES = {
     1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?",
@@ -12,54 +13,62 @@ _DTYPES = {
 }  # fmt: skip
 """tensorflow/core/framework/types.proto; bfloat16 (14) is handled below."""
 FLOAT, DOUBLE, _BFLOAT16 = 1, 2, 14
-_TYPED_FIELDS = {5: "<f4", 6: "<f8", 7: "<i8", 10: "<i8", 11: "<i8", 16: "<i8", 17: "<i8"}
-_HALF_FIELD = 13  # bit patterns of float16 or bfloat16, one varint each
-_MAX_ELEMENTS = 1 << 24  # elements; a histogram has about a hundred, a scalar one
+_TYPED_FIELDS = {
+    **dict.fromkeys((3, 4, 5, 6, 17), "int_val"),
+    **{1: "float_val", 2: "double_val", 9: "int64_val", 10: "bool_val", 14: "half_val"},
+    **{19: "half_val", 22: "uint32_val", 23: "uint64_val"},
+}
+"""Where the elements of a dtype are if there is no content; half_val has bit patterns."""
+_MAX_DIMS = 8  # a histogram has two
+_MOST_REPEATED = 1 << 10  # elements that a typed value may stand for; a histogram has a hundred
+_MOST_STRINGS = 64  # graphs or models in one tensor; writers put one
 
 
 def decode(message: bytes) -> np.ndarray:
     """Returns the numeric tensor of a TensorProto as float64, shaped as declared.
 
-    A typed field with fewer elements than the shape repeats its last one, and one with none is
-    all zero (tensorflow/core/framework/tensor.proto).
+    Content goes before typed values. A typed field with fewer elements than the shape repeats its
+    last one, and one with none is all zero (tensorflow/core/framework/tensor.proto).
 
     Raises:
       wire.DecodeError: Not a numeric tensor, or shape and content disagree.
     """
-    dtype, content, typed = 0, b"", []
-    dims: tuple[int, ...] = ()
-    for number, value in wire.fields(message):
-        if number == 1 and isinstance(value, int):
-            dtype = value
-        elif number == 2 and isinstance(value, bytes):
-            dims = shape(value)
-        elif number == 4 and isinstance(value, bytes):
-            content = value
-        elif number in _TYPED_FIELDS or number == _HALF_FIELD:
-            typed.append(_typed(number, value))
+    proto = protos.parse("Tensor", message)
+    if len(proto.shape.dim) > _MAX_DIMS:
+        raise wire.DecodeError(f"tensor of {len(proto.shape.dim)} dimensions")
+    dims = tuple(dim.size for dim in proto.shape.dim)
+    if any(size < 0 for size in dims):
+        raise wire.DecodeError(f"tensor of shape {list(dims)}")
     size = math.prod(dims)
-    if size > _MAX_ELEMENTS:
-        raise wire.DecodeError(f"tensor of {size} elements")
-    flat = _from_content(content, dtype) if content else _from_typed(typed, dtype, size)
+    flat = _from_content(proto.content, proto.dtype) if proto.content else _from_typed(proto, size)
     if flat.size != size:
         raise wire.DecodeError(f"tensor of shape {list(dims)} holds {flat.size} elements")
     return flat.reshape(dims)
 
 
 def decode_strings(message: bytes) -> list[bytes]:
-    """Returns the elements of a string tensor."""
-    return [v for number, v in wire.fields(message) if number == 8 and isinstance(v, bytes)]
+    """Returns the first elements of a string tensor; raises wire.DecodeError if it is none."""
+    try:
+        return [
+            v
+            for number, v in wire.fields(message, wire.FEW)
+            if number == 8 and isinstance(v, bytes)
+        ]
+    except wire.DecodeError:
+        return list(protos.parse("Tensor", message).string_val[:_MOST_STRINGS])
 
 
 def shape(message: bytes) -> tuple[int, ...]:
-    """Returns the sizes of a TensorShapeProto; raises wire.DecodeError for unknown ones."""
+    """Returns the sizes of a TensorShapeProto; raises wire.DecodeError for unusual ones."""
     sizes = []
-    for number, dim in wire.fields(message):
+    for number, dim in wire.fields(message, _MAX_DIMS):
         if number == 2 and isinstance(dim, bytes):
-            size = [wire.signed(v) for k, v in wire.fields(dim) if k == 1 and isinstance(v, int)]
+            size = [
+                wire.signed(v)
+                for k, v in wire.fields(dim, wire.FEW)
+                if k == 1 and isinstance(v, int)
+            ]
             sizes.append(size[-1] if size else 0)
-    if any(size < 0 for size in sizes):
-        raise wire.DecodeError(f"tensor of shape {sizes}")
     return tuple(sizes)
 
 
@@ -71,31 +80,19 @@ def _from_content(content: bytes, dtype: int) -> np.ndarray:
     return np.frombuffer(content, _DTYPES[dtype]).astype(np.float64)
 
 
-def _from_typed(typed: list[np.ndarray], dtype: int, size: int) -> np.ndarray:
-    if dtype not in _DTYPES and dtype != _BFLOAT16:
+def _from_typed(proto: Any, size: int) -> np.ndarray:
+    dtype = proto.dtype
+    if dtype not in _TYPED_FIELDS:
         raise wire.DecodeError(f"tensor of dtype {dtype}")
-    values = np.concatenate([*typed, np.zeros(0)])
-    given = values.size > 0  # a packed field may be there and empty
-    if not given:
-        values = np.zeros(1)
+    values = np.array(getattr(proto, _TYPED_FIELDS[dtype]), np.float64)
+    if size > values.size + _MOST_REPEATED:
+        raise wire.DecodeError(f"tensor of {size} elements holds {values.size}")
     if dtype == _BFLOAT16:
-        values = _bfloat16(values.astype(np.uint16))
+        values = _bfloat16(values.astype(np.int64).astype(np.uint16))
     elif _DTYPES[dtype] == "<f2":
-        values = values.astype(np.uint16).view("<f2").astype(np.float64)
-    if values.size < size:
-        values = np.concatenate([values, np.full(size - values.size, values[-1])])
-    return values if given or size else values[:0]
-
-
-def _typed(number: int, value: int | float | bytes) -> np.ndarray:
-    if isinstance(value, bytes):
-        code = _TYPED_FIELDS.get(number, "")
-        if code in ("<f4", "<f8"):
-            if len(value) % np.dtype(code).itemsize:
-                raise wire.DecodeError(f"packed field {number} of {len(value)} bytes")
-            return np.frombuffer(value, code).astype(np.float64)
-        return np.array([wire.signed(v) for v in wire.packed_varints(value)], np.float64)
-    return np.array([wire.signed(value) if isinstance(value, int) else value], np.float64)
+        values = values.astype(np.int64).astype(np.uint16).view("<f2").astype(np.float64)
+    last = values[-1] if values.size else 0.0
+    return np.concatenate([values, np.full(max(size - values.size, 0), last)])
 
 
 def _bfloat16(bits: np.ndarray) -> np.ndarray:

@@ -19,6 +19,8 @@ from bn_tb.runs.series import IntArray
 
 HEADER_BYTES = 12  # length and its checksum
 FOOTER_BYTES = 4  # checksum of the payload
+LONGEST_RECORD = 64 << 20
+"""Bytes of a record that is read; a graph of 100,000 nodes has 9 MB, and protobuf stops at 2 GB."""
 WINDOW_BYTES = 8 << 20  # measured: smaller pays numpy's overhead, larger leaves the caches
 
 _MANY = 1000  # records of a window, from which on they are verified together
@@ -86,6 +88,8 @@ def read_window(file: RangeFile, offset: int, size: int) -> Window:
     if not len(starts) and len(data) >= HEADER_BYTES:
         length = _LENGTH.unpack_from(data)[0] + HEADER_BYTES + FOOTER_BYTES
         if length <= size - offset and _length_error(data, 0, offset) is None:
+            if length > LONGEST_RECORD:
+                return _skipped(offset, length)
             data = file.read(offset, length)  # one record beyond the window
             starts = frame(data)
     return _checked(data, starts, offset, size)
@@ -94,6 +98,13 @@ def read_window(file: RangeFile, offset: int, size: int) -> Window:
 def window_of(data: bytes) -> Window:
     """Returns the records in the content of a file."""
     return _checked(data, frame(data), 0, len(data))
+
+
+def _skipped(offset: int, length: int) -> Window:
+    """Returns a window without the record at an offset, of which nothing is read."""
+    detail = f"a record of {length:,} bytes, more than {LONGEST_RECORD:,}; record left out"
+    none, damage = np.zeros(0, np.int64), Problem("corrupt", offset, detail)
+    return Window(Buffer(bytes(PADDING)), offset, none, none, 1, offset + length, damage)
 
 
 def _checked(data: bytes, at: IntArray, offset: int, size: int) -> Window:

@@ -4,10 +4,11 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 import struct
+import sys
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types in use; groups (3 and 4) are not written since proto3."""
+"""Wire types in use; groups (3 and 4) are not written since proto3, see `protos`."""
 
 MAX_VARINT_BYTES = 10
 
@@ -32,13 +33,17 @@ def walk(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
       DecodeError: A field is cut off or has an unknown wire type.
     """
     while at < end:
-        field, body = varint(data, at, end)
+        field, body = data[at], at + 1
+        if field > 127:
+            field, body = varint(data, at, end)
         wire_type = field & 7
-        if wire_type == VARINT:
+        if wire_type == BYTES:
+            size, after = (data[body], body + 1) if body < end else (128, end)
+            if size > 127:
+                size, after = varint(data, body, end)
+            body, after = after, after + size
+        elif wire_type == VARINT:
             size, after = varint(data, body, end)
-        elif wire_type == BYTES:
-            size, body = varint(data, body, end)
-            after = body + size
         elif wire_type in (FIXED64, FIXED32):
             size = 8 if wire_type == FIXED64 else 4
             after = body + size
@@ -50,13 +55,19 @@ def walk(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
         at = after
 
 
-def fields(message: bytes) -> Iterator[tuple[int, Payload]]:
+FEW = 16
+"""Fields of a small message; for what has more, protobuf is quicker and not in the way."""
+
+
+def fields(message: bytes, most: int = sys.maxsize) -> Iterator[tuple[int, Payload]]:
     """Yields number and value of each field: int (varint), float (fixed) or bytes (the rest).
 
     Raises:
-      DecodeError: A field is cut off or has an unknown wire type.
+      DecodeError: A field is cut off or has an unknown wire type, or there are more than `most`.
     """
-    for field, at, size, _ in walk(message, 0, len(message)):
+    for count, (field, at, size, _) in enumerate(walk(message, 0, len(message))):
+        if count == most:
+            raise DecodeError(f"more than {most} fields")
         wire_type = field & 7
         if wire_type == VARINT:
             yield field >> 3, size

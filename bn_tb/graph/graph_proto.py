@@ -1,7 +1,6 @@
 """The part of TensorFlow's graph protos that we read, as protobuf messages built at run time.
 
-Strings are declared as bytes (one bad UTF-8 byte in a name would make protobuf refuse the whole
-graph), and what may nest or is large (attributes, shapes, gradients) as bytes or not at all, so
+What may nest or is large (attributes, shapes, gradients) is declared as bytes or not at all, so
 that it costs nothing and hits no recursion limit until somebody asks for it.
 """
 
@@ -9,11 +8,13 @@ import functools
 from collections.abc import Iterator
 from typing import Any
 
-INT, FLOAT, BOOL, DOUBLE, BYTES = 3, 2, 8, 1, 12  # FieldDescriptorProto.Type
+from bn_tb.events import schema
+from bn_tb.events.schema import BOOL, BYTES, DOUBLE, FLOAT, Schema
+from bn_tb.events.schema import INT64 as INT
 
 # Message: {field: (number, type or message, repeated)}; numbers from tensorflow/core/framework and
 # tensorflow/core/protobuf at v2.21.0.
-_SCHEMA: dict[str, dict[str, tuple[int, int | str, bool]]] = {
+SCHEMA: Schema = {
     "Graph": {"node": (1, "Node", True), "library": (2, "Library", False)},
     "Node": {
         "name": (1, BYTES, False),
@@ -76,26 +77,7 @@ _SCHEMA: dict[str, dict[str, tuple[int, int | str, bool]]] = {
 
 @functools.cache
 def _classes() -> dict[str, Any]:
-    # Imported here: a logdir without graphs need not pay for protobuf.
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-
-    file = descriptor_pb2.FileDescriptorProto(
-        name="bn_tb/graph.proto", package="bn_tb", syntax="proto3"
-    )
-    for name, fields in _SCHEMA.items():
-        message: Any = file.message_type.add(name=name)
-        for field, (number, kind, repeated) in fields.items():
-            added = message.field.add(name=field, number=number, label=3 if repeated else 1)
-            if isinstance(kind, str):
-                added.type, added.type_name = 11, f".bn_tb.{kind}"
-            else:
-                added.type = kind
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"bn_tb.{name}"))
-        for name in _SCHEMA
-    }
+    return schema.classes("bn_tb_graph", SCHEMA)
 
 
 def message(kind: str) -> Any:
@@ -113,12 +95,7 @@ def parse(kind: str, data: bytes) -> Any:
     Raises:
       ValueError: The bytes are not such a message.
     """
-    from google.protobuf.message import DecodeError
-
-    try:
-        return message(kind).FromString(data)
-    except DecodeError as error:
-        raise ValueError(str(error)) from None
+    return schema.parsed(message(kind), data)
 
 
 def attributes(node: Any) -> Iterator[tuple[bytes, Any]]:

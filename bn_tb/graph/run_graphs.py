@@ -7,50 +7,120 @@ from typing import Any
 from bn_tb.graph import graph_proto, keras_config
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring
 from bn_tb.graph.one_graph import Collections, evidence_of
+from bn_tb.graph.size import measure
 from bn_tb.runs.run import GraphSource
+
+MOST_GRAPHS = 256
+"""Graphs, and traces, of a run that are looked at; programs write one to ten."""
+MOST_PARTS_OF_ALL = 1 << 22
+"""Nodes, inputs and attributes of all graphs of a run; about a microsecond each."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Found:
+    """A graph that is still to be decoded.
+
+    Attributes:
+      source: Where it comes from.
+      data: The serialized GraphDef.
+      collections: Those of the MetaGraph around it, or None.
+    """
+
+    source: GraphSource
+    data: bytes
+    collections: Collections | None = None
 
 
 def read(sources: Sequence[GraphSource]) -> GraphEvidence:
     """Returns what the graphs of one run prove about its batch-norm layers.
 
+    Graphs are decoded one after the other, and none twice.
+
     Args:
       sources: Graphs in the order written. Those that do not decode become `problems`.
     """
     problems: list[str] = []
-    graphs: dict[tuple[int, bytes, bytes], tuple[Any, Collections | None]] = {}
-    for graph, collections in _graphs(sources, problems):
-        # A FileWriter writes its graph twice, some programs every epoch; MetaGraphs tell more.
-        key = _signature(graph)
-        if collections is not None or graphs.get(key, (None, None))[1] is None:
-            graphs[key] = graph, collections
+    graphs = _distinct(sources, problems)
     traces = list(_traces(sources, problems))
-    evidence = _merged([evidence_of(*graph, traces) for graph in graphs.values()])
+    evidence = _merged(list(_evidence(graphs, traces, problems)))
     for config in _keras_models(sources, problems):
         evidence = _with_keras(evidence, config)
     return dataclasses.replace(evidence, problems=tuple(problems))
 
 
-def _graphs(
-    sources: Sequence[GraphSource], problems: list[str]
-) -> Iterator[tuple[Any, Collections | None]]:
+def _distinct(sources: Sequence[GraphSource], problems: list[str]) -> list[_Found]:
+    """Returns one of the graphs that are alike; MetaGraphs tell more.
+
+    A FileWriter writes its graph twice, some programs every epoch.
+    """
+    graphs: dict[tuple[int, bytes, bytes], _Found] = {}
+    parts = left_out = 0
+    for found in _graphs(sources, problems):
+        try:
+            size = measure("Graph", found.data)
+            key = size.nodes, _name(size.first), _name(size.last)
+        except ValueError as error:
+            problems.append(_problem(found.source, error))
+            continue
+        if key not in graphs:
+            if len(graphs) == MOST_GRAPHS or parts + size.parts > MOST_PARTS_OF_ALL:
+                left_out += 1
+                continue
+            parts += size.parts
+        if found.collections is not None or key not in graphs or _is_plain(graphs[key]):
+            graphs[key] = found
+    if left_out:
+        problems.append(f"{left_out:,} more graphs were not read: too many in one run")
+    return list(graphs.values())
+
+
+def _is_plain(found: _Found) -> bool:
+    return found.collections is None
+
+
+def _name(node: bytes) -> bytes:
+    name: bytes = graph_proto.parse("Node", node).name
+    return name
+
+
+def _graphs(sources: Sequence[GraphSource], problems: list[str]) -> Iterator[_Found]:
     for source in sources:
         try:
-            yield from _decoded(source)
+            yield from _taken_out(source)
         except ValueError as error:
             problems.append(_problem(source, error))
 
 
+def _evidence(
+    graphs: Sequence[_Found], traces: Sequence[frozenset[str]], problems: list[str]
+) -> Iterator[GraphEvidence]:
+    for found in graphs:
+        try:
+            graph = graph_proto.parse("Graph", found.data)
+        except ValueError as error:
+            problems.append(_problem(found.source, error))
+        else:
+            yield evidence_of(graph, found.collections, traces)
+
+
 def _traces(sources: Sequence[GraphSource], problems: list[str]) -> Iterator[frozenset[str]]:
     """Yields the names of the nodes that ran in each traced session.run of TF1."""
-    for source in sources:
-        if source.kind == "tagged_run_metadata":
-            try:
-                metadata = graph_proto.parse("RunMetadata", source.data)
-            except ValueError as error:
-                problems.append(_problem(source, error))
-                continue
-            devices = metadata.step_stats.device
-            yield frozenset(graph_proto.text(n.name) for device in devices for n in device.node)
+    written = [source for source in sources if source.kind == "tagged_run_metadata"]
+    for source in written[:MOST_GRAPHS]:
+        try:
+            metadata = _parsed("RunMetadata", source.data)
+        except ValueError as error:
+            problems.append(_problem(source, error))
+            continue
+        devices = metadata.step_stats.device
+        yield frozenset(graph_proto.text(n.name) for device in devices for n in device.node)
+    if len(written) > MOST_GRAPHS:
+        problems.append(f"{len(written) - MOST_GRAPHS:,} more traces were not read")
+
+
+def _parsed(kind: str, data: bytes) -> Any:
+    measure(kind, data)
+    return graph_proto.parse(kind, data)
 
 
 def _problem(source: GraphSource, error: ValueError) -> str:
@@ -58,16 +128,16 @@ def _problem(source: GraphSource, error: ValueError) -> str:
     return f"{source.kind}{tag} at step {source.step} is not readable: {error}"
 
 
-def _decoded(source: GraphSource) -> Iterator[tuple[Any, Collections | None]]:
+def _taken_out(source: GraphSource) -> Iterator[_Found]:
+    """Yields the graphs of a source, still serialized."""
     if source.kind == "graph_def":
-        yield graph_proto.parse("Graph", source.data), None
+        yield _Found(source, source.data)
     elif source.kind == "meta_graph_def":
-        meta = graph_proto.parse("MetaGraph", source.data)
-        yield graph_proto.parse("Graph", meta.graph), _collections(meta)
+        meta = _parsed("MetaGraph", source.data)
+        yield _Found(source, meta.graph, _collections(meta))
     elif source.kind == "run_metadata":
-        metadata = graph_proto.parse("RunMetadata", source.data)
-        for function in metadata.function_graphs:
-            yield graph_proto.parse("Graph", function.before), None
+        for function in _parsed("RunMetadata", source.data).function_graphs:
+            yield _Found(source, function.before)
 
 
 def _collections(meta: Any) -> Collections:
@@ -77,11 +147,6 @@ def _collections(meta: Any) -> Collections:
         )
         for entry in meta.collection
     }
-
-
-def _signature(graph: Any) -> tuple[int, bytes, bytes]:
-    nodes = graph.node
-    return (len(nodes), nodes[0].name, nodes[-1].name) if nodes else (0, b"", b"")
 
 
 def _merged(found: list[GraphEvidence]) -> GraphEvidence:

@@ -7,7 +7,8 @@ What is missing cannot be judged; the verdict speaks of the part that was read.
 ## How it is decided
 Each record of an event file carries checksums of its length and its data. A record that ends with
 the file is an unfinished tail: usual for a run that still writes or was killed, and only info, as
-is an empty file. A wrong checksum, an undecodable record or a foreign file is a warning.
+is an empty file. A wrong checksum, an undecodable record or a foreign file is a warning. Graphs
+that cannot be decoded, or are beyond what is read of one run, are info.
 
 ## Example
     events.out.tfevents.1511577900: truncated at byte 5242880: 4096 bytes of 9000 left
@@ -34,7 +35,7 @@ from bn_tb.runs.run import FileReport, Run
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
-    """Yields one piece of evidence for unfinished and one for damaged files."""
+    """Yields one piece of evidence for unfinished files, for damaged ones, and for graphs."""
     bad = [file for file in subject.run.files if file.status != "ok"]
     harmless = list(filter(_is_harmless, bad))
     damaged = list(itertools.filterfalse(_is_harmless, bad))
@@ -48,6 +49,20 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             subject.run, damaged, "is damaged or of another kind", Severity.WARNING,
             "Copy the file again from where it was written.",
         )  # fmt: skip
+    if graphs := tuple(_unread_graphs(subject)):
+        yield Evidence(
+            message="Graphs of this run could not be read, and say nothing of it.",
+            proof=graphs[:5],
+            fix="Nothing, if the statistics are logged: they were judged.",
+            severity=Severity.INFO,
+        )
+
+
+def _unread_graphs(subject: Subject) -> Iterator[str]:
+    """Yields a line on each graph that says nothing because nobody could read it."""
+    yield from subject.graph.problems if subject.graph else ()
+    if left_out := subject.run.graphs_left_out:
+        yield f"{left_out:,} more graphs were not read: too many, or too large, for one run"
 
 
 def _is_harmless(file: FileReport) -> bool:

@@ -96,6 +96,7 @@ class Run:
       histograms: Histogram tags that were decoded: statistics and weights (see `tags`). Scalars
         that stand for a statistic are in both mappings.
       graphs: Graph sources in the order written.
+      graphs_left_out: Graph sources beyond what the reader holds of one run.
       sessions: Starts of writers in the order written; more than one means a restart.
       first_step: Smallest step of any scalar or histogram, or None.
       last_step: Largest step of any scalar or histogram, or None.
@@ -111,6 +112,7 @@ class Run:
     scalars: Mapping[str, ScalarSeries] = dataclasses.field(default_factory=dict)
     histograms: Mapping[str, HistogramSeries] = dataclasses.field(default_factory=dict)
     graphs: tuple[GraphSource, ...] = ()
+    graphs_left_out: int = 0
     sessions: tuple[Session, ...] = ()
     first_step: int | None = None
     last_step: int | None = None

@@ -163,6 +163,10 @@ _NOT_A_WEIGHT = re.compile(
 )
 
 
+LONGEST_NAME = 4096
+"""Characters of a name that is looked at; deep networks have up to 300."""
+
+
 def parse_tag(tag: str, patterns: TagPatterns = TagPatterns()) -> ParsedTag | None:
     """Returns how a histogram or scalar tag is understood, or None for tags of no interest.
 
@@ -170,7 +174,7 @@ def parse_tag(tag: str, patterns: TagPatterns = TagPatterns()) -> ParsedTag | No
       tag: A summary tag or a variable's name, as written.
       patterns: Additional names, tried first.
     """
-    return _taught(tag, patterns) or _known(tag)
+    return None if len(tag) > LONGEST_NAME else _taught(tag, patterns) or _known(tag)
 
 
 @functools.lru_cache(1 << 16)  # the tags of one run, looked at by reader, layers, clock and rules
