@@ -42,6 +42,10 @@ VERDICT_STYLE = {
 SEVERITY_STYLE = {Severity.ERROR: "bold red", Severity.WARNING: "bold yellow"}
 
 
+class _Code(Text):
+    """Code, whose lines are never broken: wrapped Python is another program, or none."""
+
+
 @dataclasses.dataclass
 class _Told:
     """What stands further up in the report: fixes with code and run, and codes."""
@@ -65,7 +69,7 @@ def render(report: Report, view: View) -> str:
         _environ={},
     )
     for part in _parts(report, view):
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, _Code))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return "".join(line.rstrip(" ") + "\n" for line in text.splitlines())
 
@@ -232,9 +236,8 @@ def _fix(fix: str, view: View) -> Iterator[RenderableType]:
     label = "Fix"
     for is_code, part in prose_and_code(fix):
         if is_code:
-            code = Group(*(Text(line, "cyan", overflow="fold") for line in part))
             indent = next((i for i in (14, 8) if i + max(map(len, part)) <= view.width), 4)
-            yield Padding(code, (1, 0, 0, indent))
+            yield _Code("".join(f"\n{' ' * indent}{line}" for line in part), "cyan")
         else:
             if not label:
                 yield Text()

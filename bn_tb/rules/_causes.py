@@ -8,6 +8,7 @@ from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._gap import EXPLAINED_LIMITS
 from bn_tb.rules._words import shortened
+from bn_tb.rules.how_to_log import likely_framework
 from bn_tb.rules.subject import Subject
 
 
@@ -195,7 +196,14 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START)
         return dataclasses.replace(_STOPPED, sentence="")
     if layer.framework is Framework.TORCH and _others_are_updated(subject, layer):
         return HELD
-    return Cause("", _fixes.updates([layer]), _fixes.KEEP_OR_TRAIN_ANEW)
+    return Cause("", _fixes.updates([_with_writer(subject, layer)]), _fixes.KEEP_OR_TRAIN_ANEW)
+
+
+def _with_writer(subject: Subject, layer: BatchNormLayer) -> BatchNormLayer:
+    """Returns a layer whose names tell no framework, with the one that its files tell."""
+    if layer.framework is not Framework.UNKNOWN:
+        return layer
+    return dataclasses.replace(layer, framework=likely_framework(subject.run))
 
 
 def _has_twin(subject: Subject, layer: BatchNormLayer) -> bool:

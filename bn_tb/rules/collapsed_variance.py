@@ -158,4 +158,5 @@ RULE = Rule(
     __doc__ or "",
     LIMITS,
     meaning=Meaning(Verdict.BROKEN),
+    covers=("BN105",),  # inputs of nothing but 0 have the mean 0, as it began
 )

@@ -47,6 +47,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bn_tb.evidence import noise
+from bn_tb.evidence.counting import since_reset
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
@@ -91,7 +92,7 @@ class _Jump:
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for each kind of growth."""
     kinds: dict[str, list[tuple[BatchNormLayer, _Jump]]] = {}
-    for layer in subject.layers:
+    for layer in map(since_reset, subject.layers):
         found = _explosion(layer, limits)
         if found:
             kinds.setdefault(found.kind, []).append((layer, found))

@@ -9,7 +9,7 @@ _TF1 = """\
 Log the moving statistics beside the weights:
 
     for variable in tf.global_variables():
-        if "moving_" in variable.op.name:
+        if "moving_" in variable.op.name or "MovingAverage" in variable.op.name:
             tf.summary.histogram("bn/" + variable.op.name, variable)"""
 _KERAS = """\
 Let the callback write histograms:

@@ -72,9 +72,10 @@ FIX = (
 )
 SWINGS = (
     "Make every batch a random sample of all training data: shuffle the examples (not only the "
-    "order of the batches), mix classes and domains within each batch. If batches are shuffled, "
-    "see whether the average is one: with PyTorch's momentum=None and a counter that is reset, or "
-    "with a weight of 0 for the old value, only the last batch counts."
+    "order of the batches), mix classes and domains within each batch. If they are shuffled: give "
+    "the layer more values per channel (larger batches per device, or a higher weight of the old "
+    "value), and see whether the average is one: with PyTorch's momentum=None and a counter that "
+    "is reset, or with a weight of 0 for the old value, only the last batch counts."
 )
 
 
@@ -96,8 +97,8 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             message=(
                 f"The moving mean of {layers_in_words(list(swinging))} swings to and fro by up to "
                 f"{swinging[worst]:.2g} of its own standard deviation: the batches are no random "
-                "samples of the data (sorted, or one class or domain at a time). Evaluation uses "
-                "what the last few batches were."
+                "samples of the data (sorted, or one class or domain at a time), or hold very few "
+                "values. Evaluation uses what the last few batches were."
             ),
             proof=(
                 f"{worst}: standard deviation of the largest mean around its trend, second half of "

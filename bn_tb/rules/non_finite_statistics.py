@@ -27,7 +27,8 @@ A logger that writes NaN for "not computed yet" under the name of a moving stati
 Go back to the last checkpoint before the step named, or reset the statistics of the layer and fill
 them in with forward passes in training mode. Prevent it: drop the last incomplete batch
 (`drop_remainder=True`, `drop_last=True`: one value per channel has no variance), keep what feeds
-the layer in float32 under mixed precision, and skip the step when the loss is not finite.
+the layer in float32 under mixed precision, and look at a batch before the forward pass: to skip the
+step when the loss is not finite comes too late.
 
 ## References
 - https://github.com/pytorch/pytorch/issues/1206
@@ -51,7 +52,8 @@ FIX = (
     "Go back to the last checkpoint before this step, or reset the statistics of these layers and "
     "fill them in with forward passes in training mode. To prevent it: drop the last incomplete "
     "batch (drop_remainder=True, drop_last=True), keep the input of the layer in float32 under "
-    "mixed precision, and skip the step when the loss is not finite."
+    "mixed precision, and look at a batch before the forward pass, which updates the statistics: "
+    "to skip the step when the loss is not finite comes too late."
 )
 
 

@@ -10,7 +10,8 @@ restores the same checkpoint for evaluation gets the initial values.
 ## How it is decided
 Confirmed: both statistics had left their initial values, and at a later step both are exactly the
 initial values again; or the layer's counter of updates fell to what can have been counted since the
-point before. Likely: at the start of a further writer (a new event file, or a
+point before, and the statistics went towards 0 and 1 there by five times their usual move, and the
+weights did not jump. Likely: at the start of a further writer (a new event file, or a
 SessionLog START), in `share` = 80 % of the moving layers the moving mean shrinks to less than half
 and the variances of all channels go back more than half the way to 1, which no data does to all
 layers at once. If logged weights are back at their first values too, it is a new run: silent.
@@ -43,7 +44,7 @@ from bn_tb.rules._words import count, layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
-from bn_tb.runs.series import IntArray
+from bn_tb.runs.series import FloatArray, IntArray
 from bn_tb.runs.tags import Role
 
 LIMITS = {
@@ -58,6 +59,9 @@ _SAVE = {
     "Keras' model.save_weights(path)",
 }
 
+
+_UNUSUAL = 5.0
+"""Usual moves between two points, their median: what noise does once in a thousand times."""
 
 RESTARTED = "the checkpoint did not hold them"
 BY_THE_PROGRAM = (
@@ -98,9 +102,41 @@ def _restarted(subject: Subject, layer: BatchNormLayer, step: int) -> bool:
 
 
 def _counted_anew(layer: BatchNormLayer) -> int | None:
-    """Returns the step of the first point after the layer's counter began again at 0."""
-    resets = resets_of(layer)
-    return int(resets[0]) if resets.size else None
+    """Returns the first step after the layer's counter and its statistics began again, or None.
+
+    A counter alone may be set back; where the weights jump, too, another model began.
+    """
+    for step in resets_of(layer).tolist():
+        if _fell_back(layer, step) and not _weights_jump(layer, step):
+            return int(step)
+    return None
+
+
+def _fell_back(layer: BatchNormLayer, step: int) -> bool:
+    """Returns whether statistics go towards 0 and 1 at a step, by more than they usually move."""
+    if layer.mean is None or layer.variance is None:
+        return False
+    size = trajectory.rms(layer.mean)
+    away = np.abs(np.log(np.maximum(layer.variance.mean, np.finfo(float).tiny)))
+    curves = ((layer.mean.steps, size), (layer.variance.steps, away))
+    return any(_jump(steps, -values, step) > _UNUSUAL for steps, values in curves)
+
+
+def _weights_jump(layer: BatchNormLayer, step: int) -> bool:
+    weights = map(trajectory.as_shown, layer.weights.values())
+    return any(_jump(one.steps, trajectory.rms(one), step) > _UNUSUAL for one in weights) or any(
+        _jump(one.steps, -trajectory.rms(one), step) > _UNUSUAL
+        for one in map(trajectory.as_shown, layer.weights.values())
+    )
+
+
+def _jump(steps: IntArray, values: FloatArray, step: int) -> float:
+    """Returns by how many usual moves a curve rises at a step."""
+    at = int(np.searchsorted(steps, step))
+    if not 0 < at < steps.size:
+        return 0.0
+    usual = float(np.median(np.abs(np.diff(values))))
+    return float(values[at] - values[at - 1]) / max(usual, np.finfo(float).tiny)
 
 
 def _back_at_initial(layer: BatchNormLayer) -> int | None:

@@ -129,5 +129,5 @@ def _jumps(layer: BatchNormLayer, evaluated: IntArray, limits: Mapping[str, floa
 
 RULE = Rule(
     "BN206", "updated-in-evaluation", Severity.WARNING, check, __doc__ or "", LIMITS,
-    covers=("BN205",),
+    covers=("BN204", "BN205"),
 )  # fmt: skip

@@ -69,8 +69,10 @@ def test_long_op_name_breaks_after_a_slash_and_nowhere_else():
 def test_no_line_is_wider_than_the_terminal_apart_from_code(width):
     layers = tuple("a" * 90 + f"{i}/batch_normalization" for i in range(3))
     text = bn_tb.render([made.stale(layers=layers), made.broken()], view=View(width))
+    code = "updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)"
+    assert code in text  # unbroken, however narrow
     for line in text.splitlines():
-        assert len(line) <= width, line
+        assert len(line) <= width or code in line or "tf.control_dependencies" in line, line
 
 
 def test_colour_is_written_only_when_asked_for():

@@ -103,7 +103,9 @@ def _resumed(first, **fields):
     """Returns a run whose counter falls to `first` at step 21, while its weights go on."""
     counts = np.where(STEPS <= 20, STEPS, first + STEPS - 21)
     judged = _run(counts)
-    moving = _torch(layer("a", *averages(*batch_statistics(_rng(), 40), 0.9)))
+    halves = [averages(*batch_statistics(_rng(), 20), 0.9) for _ in range(2)]
+    mean, variance = (np.concatenate([one, other[1:]]) for one, other in zip(*halves, strict=True))
+    moving = _torch(layer("a", mean, variance))
     return dataclasses.replace(judged, histograms={**judged.histograms, **moving}, **fields)
 
 
@@ -118,6 +120,13 @@ def test_a_counter_that_begins_again_means_statistics_that_were_not_restored():
 def test_a_counter_that_begins_again_without_a_restart_was_reset_by_the_program():
     findings = {one.code: one for one in diagnose([_resumed(1)])[0].findings}
     assert findings["BN106"].severity.label == "info"
+
+
+def test_a_counter_that_begins_again_beside_statistics_that_go_on_is_no_reset():
+    judged = _resumed(1)
+    moving = _torch(layer("a", *averages(*batch_statistics(_rng(), 40), 0.9)))
+    judged = dataclasses.replace(judged, histograms={**judged.histograms, **moving})
+    assert "BN106" not in {one.code for one in diagnose([judged])[0].findings}
 
 
 def test_a_counter_of_an_older_checkpoint_is_no_reset():
