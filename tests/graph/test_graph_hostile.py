@@ -156,6 +156,7 @@ def test_time_grows_with_the_graph_and_no_faster(shape):
     assert many < 8 * few
 
 
+@pytest.mark.no_cover  # which slows Python down, and not what it is compared with
 def test_evidence_costs_a_few_times_what_decoding_costs():
     """100,000 nodes in under a second means about four times TensorBoard's own decoding."""
     data = graph_bytes.large_graph(20_000)

@@ -1,6 +1,5 @@
 """Public bug reports, re-enacted as small programs beside the project, get the right answers."""
 
-import os
 import subprocess
 import sys
 
@@ -8,7 +7,7 @@ import pytest
 
 import bn_tb
 from bn_tb.rules.verdict import Severity
-from tests.places import SHARED
+from tests.places import SHARED, unmeasured
 
 CASES = SHARED / "cases"
 pytestmark = pytest.mark.skipif(not CASES.exists(), reason=f"{CASES} is not here")
@@ -58,7 +57,7 @@ def case(request, tmp_path_factory):
     subprocess.run(
         [sys.executable, str(CASES / f"{request.param}.py"), str(out)],
         cwd=CASES, check=True, capture_output=True,
-        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**unmeasured(), "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONDONTWRITEBYTECODE": "1"},
     )  # fmt: skip
     return request.param, out
 

@@ -10,7 +10,7 @@ import pytest
 from tests.lab import BENCHES
 from tests.lab.outcome import judge
 from tests.lab.scenario import Scenario
-from tests.places import ROOT
+from tests.places import ROOT, unmeasured
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,9 @@ def trained(tmp_path_factory):
         if bench not in folders:
             folders[bench] = tmp_path_factory.mktemp(bench)
             command = [sys.executable, "-m", "tests.lab", bench, str(folders[bench])]
-            ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+            ended = subprocess.run(
+                command, cwd=ROOT, env=unmeasured(), capture_output=True, text=True
+            )
             assert ended.returncode == 0, ended.stderr[-3000:]
         return folders[bench]
 
