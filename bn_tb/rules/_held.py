@@ -5,14 +5,22 @@ from collections.abc import Iterator
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules._words import count, shortened, span
 from bn_tb.rules.subject import Subject
+from bn_tb.runs.tags import STATISTICS, Role
 
 
-def held(subject: Subject, layer: BatchNormLayer) -> Iterator[str]:
+def held(subject: Subject, layer: BatchNormLayer, *roles: Role) -> Iterator[str]:
     """Yields a line per statistic of a layer that is the same in every channel at every point.
 
     Of checkpoints the last one is quoted: `64 of 64 channels exactly 0 in model.ckpt-7800`.
+
+    Args:
+      subject: What is judged.
+      layer: A layer of it.
+      roles: Which of its statistics; both without any.
     """
     for role, series in layer.finite:
+        if role not in (roles or STATISTICS):
+            continue
         value, last = f"exactly {series.minimum[0]:g}", int(series.steps[-1])
         name = _checkpoint_at(subject, last) if layer.saved else ""
         if name:
