@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules.subject import Evidence
-from bn_tb.runs.run import Checkpoint, Run
+from bn_tb.runs.run import Run
 
 
 def with_source(run: Run, layers: Iterable[BatchNormLayer], evidence: Evidence) -> tuple[str, ...]:
@@ -18,7 +18,7 @@ def with_source(run: Run, layers: Iterable[BatchNormLayer], evidence: Evidence) 
       evidence: What a rule found.
     """
     proof = evidence.proof
-    if any(_named(one) in line for one in run.checkpoints for line in proof):
+    if any(one.name in line for one in run.checkpoints for line in proof):
         return proof
     own = set(evidence.layers)
     saved = next((layer for layer in layers if layer.saved and layer.name in own), None)
@@ -30,16 +30,10 @@ def _source(run: Run, layer: BatchNormLayer, step: int | None) -> str:
     """Returns the checkpoint of a step, else the last one, and how many there are."""
     series = layer.statistics[0][1]
     steps = set(series.steps.tolist())
-    of_layer = [
-        one for one in run.checkpoints if one.step in steps and layer.name.startswith(one.model)
-    ]
+    of_layer = [one for one in run.checkpoints if one.step in steps and one.holds(layer.name)]
     if not of_layer:
         return ""
     quoted = next((one for one in of_layer if one.step == step), of_layer[-1])
     channels = f"{series.count[-1]:.0f} channel{'' if series.count[-1] == 1 else 's'}"
     among = f", one of {len(of_layer)} checkpoints" if len(of_layer) > 1 else ""
-    return f"{layer.name}: {channels}, read of {_named(quoted)}, step {quoted.step}{among}"
-
-
-def _named(one: Checkpoint) -> str:
-    return one.path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    return f"{layer.name}: {channels}, read of {quoted.name}, step {quoted.step}{among}"

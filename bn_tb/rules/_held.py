@@ -22,7 +22,7 @@ def held(subject: Subject, layer: BatchNormLayer, *roles: Role) -> Iterator[str]
         if role not in (roles or STATISTICS):
             continue
         value, last = f"exactly {series.minimum[0]:g}", int(series.steps[-1])
-        name = _checkpoint_at(subject, last) if layer.saved else ""
+        name = _checkpoint_at(subject, layer, last) if layer.saved else ""
         if name:
             channels = f"{series.count[-1]:.0f} of {count(series.count[-1], 'channel')}"
             where = f"{channels} {value} in {name}, step {last}"
@@ -34,9 +34,9 @@ def held(subject: Subject, layer: BatchNormLayer, *roles: Role) -> Iterator[str]
         yield f"{role.value} of {layer.name}: {where}"
 
 
-def _checkpoint_at(subject: Subject, step: int) -> str:
-    """Returns the name of a checkpoint of this step, or an empty string."""
+def _checkpoint_at(subject: Subject, layer: BatchNormLayer, step: int) -> str:
+    """Returns the name of the layer's checkpoint of this step, or an empty string."""
     for one in subject.run.checkpoints:
-        if one.step == step:
-            return shortened(one.path.replace("\\", "/").rstrip("/").rpartition("/")[2])
+        if one.step == step and one.holds(layer.name):
+            return shortened(one.name)
     return ""
