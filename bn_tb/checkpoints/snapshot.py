@@ -1,6 +1,7 @@
 """What is read of one checkpoint: statistics, gammas, betas and counters, and a few weights."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -51,6 +52,12 @@ class Snapshot:
     def has_statistics(self) -> bool:
         """Whether any moving statistic was read."""
         return any(len(shape) <= 1 and _is_statistic(tag) for tag, shape in self._shaped)
+
+    @functools.cached_property
+    def identity(self) -> bytes:
+        """Equal exactly where all statistics of two checkpoints are."""
+        kept = [at for at, tag in enumerate(self.tags) if _is_statistic(tag)]
+        return self.moments.identity[kept].tobytes()
 
     @property
     def _shaped(self) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -10,6 +10,7 @@ from bn_tb import graph
 from bn_tb.diagnosis.finding import Finding, RunDiagnosis
 from bn_tb.diagnosis.folding import Folded, fold
 from bn_tb.diagnosis.options import Options
+from bn_tb.diagnosis.quoting import with_source
 from bn_tb.diagnosis.remark import GAP, remark_of
 from bn_tb.diagnosis.verdicts import layer_diagnoses, run_verdict
 from bn_tb.errors import fault_in_words
@@ -120,7 +121,7 @@ def _diagnosis(subject: Subject, options: Options, rules: Iterable[Rule]) -> Run
         judged = _without_frozen(subject, options) if rule.about_updates else subject
         found = subject.found.plus(rule.code, rule.check(judged, limits))
         subject = dataclasses.replace(subject, found=found)
-    findings = [_finding(subject.run, folded) for folded in fold(subject.found)]
+    findings = [_finding(subject, folded) for folded in fold(subject.found)]
     findings.sort(key=lambda finding: (-finding.severity, finding.code, finding.layers))
     layers = layer_diagnoses(subject, findings, options)
     verdict = run_verdict(subject, layers, findings)
@@ -150,8 +151,8 @@ def _without_frozen(subject: Subject, options: Options) -> Subject:
     )
 
 
-def _finding(run: Run, folded: Folded) -> Finding:
-    rule, evidence = RULES[folded.code], folded.evidence
+def _finding(subject: Subject, folded: Folded) -> Finding:
+    rule, evidence, run = RULES[folded.code], folded.evidence, subject.run
     identity = "\n".join((run.name, rule.code, *sorted(evidence.layers)))
     return Finding(
         code=rule.code,
@@ -161,7 +162,7 @@ def _finding(run: Run, folded: Folded) -> Finding:
         layers=evidence.layers,
         step=evidence.step,
         message=_bounded(evidence.message),
-        evidence=tuple(map(_bounded, evidence.proof)),
+        evidence=tuple(map(_bounded, with_source(run, subject.layers, evidence))),
         fix=evidence.fix,
         causes=folded.causes,
         fingerprint=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16],

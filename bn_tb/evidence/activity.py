@@ -84,7 +84,7 @@ def _counts(run: Run) -> Iterator[str]:
     """Yields what the last checkpoint of each model counted of its training."""
     last = {one.model: one for one in run.checkpoints}
     for one in last.values():
-        name = _base(one.path)
+        name = one.name
         if one.optimizer_steps:
             steps = "a step" if one.optimizer_steps == 1 else f"{one.optimizer_steps} steps"
             yield f"the optimizer made {steps} or more ({name})"
@@ -105,10 +105,6 @@ def _trained_parameters(run: Run) -> Iterator[str]:
 
 _BEGIN = {Role.GAMMA: (0.0, 1.0), Role.BETA: (0.0,)}
 """Values that parameters begin with; a gamma of 0 begins a residual block as the identity."""
-
-
-def _base(path: str) -> str:
-    return path.replace("\\", "/").rpartition("/")[2]
 
 
 def change_steps(series: HistogramSeries) -> IntArray:

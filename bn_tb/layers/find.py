@@ -284,7 +284,7 @@ def _with_source(layer: BatchNormLayer, run: Run) -> BatchNormLayer:
     saved = tags & run.checkpoint_tags
     if not saved:
         return layer
-    own = [one for one in run.checkpoints if layer.name.startswith(one.model)]
+    own = [one for one in run.checkpoints if one.holds(layer.name)]
     framework = layer.framework
     if own and framework is Framework.UNKNOWN:
         framework = _FRAMEWORKS.get(own[-1].format, Framework.UNKNOWN)

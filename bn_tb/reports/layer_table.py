@@ -8,9 +8,9 @@ from rich.text import Text
 from bn_tb.diagnosis import VERDICTS, RunDiagnosis
 from bn_tb.reports.report import View
 from bn_tb.reports.safe_text import one_line, shorten
-from bn_tb.reports.sparkline import root_mean_square, sparkline
+from bn_tb.reports.sparkline import root_mean_square, separate_points, sparkline
 from bn_tb.runs.names import by_difference
-from bn_tb.runs.series import FloatArray, HistogramSeries
+from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray
 
 ROWS_PER_VERDICT = 3
 """Layers of one verdict that stand for the others unless `verbose`."""
@@ -24,6 +24,7 @@ CURVES = (20, 8, 0)
 """Characters of a curve, the longest that fits; the numbers beside it are never cut."""
 
 Measure = Callable[[HistogramSeries], FloatArray]
+Draw = Callable[[IntArray, FloatArray, int, bool], str]
 
 
 def layer_table(run: RunDiagnosis, view: View, styles: Mapping[str, str]) -> Text:
@@ -66,8 +67,9 @@ def _rows(
         same = [pair for pair in pairs if pair[0].verdict == verdict]
         shown = same if view.verbose else same[:ROWS_PER_VERDICT]
         for judged, layer in shown:
-            mean = _trajectory(layer.mean, root_mean_square, view, length)
-            variance = _trajectory(layer.variance, lambda series: series.mean, view, length)
+            draw = separate_points if layer.saved else sparkline
+            mean = _trajectory(layer.mean, root_mean_square, view, length, draw)
+            variance = _trajectory(layer.variance, _average, view, length, draw)
             rows.append((judged.layer, verdict, mean, variance))
         if len(same) > len(shown):
             left.append(f"{len(same) - len(shown):,} {verdict}")
@@ -114,11 +116,17 @@ def _names(run: RunDiagnosis, width: int, view: View) -> dict[str, str]:
     }
 
 
-def _trajectory(series: HistogramSeries | None, measure: Measure, view: View, length: int) -> str:
+def _average(series: HistogramSeries) -> FloatArray:
+    return series.mean
+
+
+def _trajectory(
+    series: HistogramSeries | None, measure: Measure, view: View, length: int, draw: Draw
+) -> str:
     if series is None or not len(series.steps):
         return "not logged"
     values = measure(series)
-    curve = f"{sparkline(series.steps, values, length, view.unicode)} " if length else ""
+    curve = f"{draw(series.steps, values, length, view.unicode)} " if length else ""
     ends = f"{values[0]:.3g}"
     if len(values) > 1:
         ends += f" {'→' if view.unicode else '>'} {values[-1]:.3g}"

@@ -7,6 +7,8 @@ from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.-:=+*#"
 NOT_FINITE = "!"
+BETWEEN = "·"
+BETWEEN_ASCII = " "
 
 
 def sparkline(steps: IntArray, values: FloatArray, width: int, unicode: bool = True) -> str:
@@ -36,6 +38,17 @@ def sparkline(steps: IntArray, values: FloatArray, width: int, unicode: bool = T
         marks[round(height)] if ok else NOT_FINITE
         for height, ok in zip(heights.tolist(), finite.tolist(), strict=True)
     )
+
+
+def separate_points(steps: IntArray, values: FloatArray, width: int, unicode: bool = True) -> str:
+    """Returns `sparkline` with dots for columns that no point falls into: points, and no curve."""
+    curve = sparkline(steps, values, width, unicode)
+    if not curve:
+        return ""
+    columns = np.linspace(steps.min(), steps.max(), width)
+    filled = set(np.searchsorted(columns, steps).tolist())
+    between = BETWEEN if unicode else BETWEEN_ASCII
+    return "".join(mark if at in filled else between for at, mark in enumerate(curve))
 
 
 def root_mean_square(series: HistogramSeries) -> FloatArray:

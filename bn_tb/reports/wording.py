@@ -133,7 +133,7 @@ def gate(report: Report) -> str:
 
 
 def extent(diagnosis: RunDiagnosis) -> str:
-    """Returns `3 layers, steps 1 to 500`."""
+    """Returns `3 layers, steps 1 to 500`, and `from 2 checkpoints` where statistics are in them."""
     run = diagnosis.subject.run
     parts = [count(len(diagnosis.layers), "layer")] if diagnosis.layers else []
     if run.first_step is not None and run.last_step is not None:
@@ -142,6 +142,8 @@ def extent(diagnosis: RunDiagnosis) -> str:
             if run.first_step == run.last_step
             else f"steps {run.first_step:,} to {run.last_step:,}"
         )
+    if any("checkpoint" in layer.sources for layer in diagnosis.subject.layers):
+        parts.append(f"from {count(len(run.checkpoints), 'checkpoint')}")
     return ", ".join(parts)
 
 

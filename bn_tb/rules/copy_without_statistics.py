@@ -35,6 +35,7 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence.copies import Copy
 from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.rules._held import held
 from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -60,23 +61,26 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         if copy.original.motion is Motion.MOVING and weight:
             found.setdefault(copy.named, []).append((layer, copy, weight))
     for named, entries in found.items():
-        yield _evidence(entries, Confidence.CONFIRMED if named else Confidence.LIKELY)
+        yield _evidence(subject, entries, Confidence.CONFIRMED if named else Confidence.LIKELY)
 
 
-def _evidence(entries: list[tuple[BatchNormLayer, Copy, str]], confidence: Confidence) -> Evidence:
+def _evidence(
+    subject: Subject, entries: list[tuple[BatchNormLayer, Copy, str]], confidence: Confidence
+) -> Evidence:
     names = tuple(layer.name for layer, _, _ in entries)
     layer, copy, weight = entries[0]
     initial = layer.motion is Motion.INITIAL
-    held = "still hold their initial values" if initial else "stay as they are"
+    stand = "still hold their initial values" if initial else "stay as they are"
+    lines = held(subject, layer) if initial else (f"{shortened(layer.name)} is constant",)
     return Evidence(
         message=(
             f"The copy takes over the weights and not the moving statistics: those of "
-            f"{layers_in_words(names)} {held}, those of the original move."
+            f"{layers_in_words(names)} {stand}, those of the original move."
         ),
         proof=(
             f"{shortened(copy.original.name)} moves",
             f"{shortened(weight)} changes",
-            f"{shortened(layer.name)} is {'exactly initial' if initial else 'constant'}",
+            *lines,
         ),
         fix=FIX,
         layers=names,

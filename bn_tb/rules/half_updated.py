@@ -28,7 +28,8 @@ Run both updates in every training step: both `AssignMovingAvg` and `AssignMovin
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.layers import Motion
+from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.rules._held import held
 from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Rule
@@ -45,7 +46,7 @@ FIX = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence per statistic that stands still."""
-    stuck: dict[Role, list[str]] = {}
+    stuck: dict[Role, list[BatchNormLayer]] = {}
     last = 0
     for layer in subject.layers:
         if layer.motion is not Motion.HALF:
@@ -53,16 +54,16 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         last = max(last, layer.steps[1] if layer.steps else 0)
         for role, series in layer.finite:
             if layer.at_initial(role, series):
-                stuck.setdefault(role, []).append(layer.name)
-    for role, names in stuck.items():
+                stuck.setdefault(role, []).append(layer)
+    for role, layers in stuck.items():
         other = next(one for one in STATISTICS if one is not role)
-        value = 0 if role is Role.MOVING_MEAN else 1
+        names = [layer.name for layer in layers]
         yield Evidence(
             message=(
                 f"The {role.value} of {layers_in_words(names)} still holds its initial value at "
                 f"step {last}, although the {other.value} moves: only half of the updates run."
             ),
-            proof=(f"{names[0]}: {role.value} is exactly {value} at all points",),
+            proof=tuple(held(subject, layers[0], role)),
             fix=FIX,
             layers=tuple(names),
             step=last,

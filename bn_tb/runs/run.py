@@ -83,6 +83,15 @@ class Checkpoint:
     counted: bool
     optimizer_steps: int | None = None
 
+    @property
+    def name(self) -> str:
+        """Its name without folders."""
+        return self.path.replace("\\", "/").rstrip("/").rpartition("/")[2]
+
+    def holds(self, tag: str) -> bool:
+        """Returns whether a tag or layer of its run belongs to its model."""
+        return not self.model or tag.startswith(f"{self.model}/")
+
 
 @dataclasses.dataclass(frozen=True)
 class Run:

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import itertools
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from bn_tb.runs.run import Checkpoint, FileReport, GraphSource, Run
 from bn_tb.runs.series import HistogramSeries
 from bn_tb.runs.tags import STATISTICS, TagPatterns, parse_tag
 from bn_tb.sources.found_checkpoints import FoundCheckpoint, may_be_foreign, together
-from bn_tb.sources.stepping import Steps, steps_of
+from bn_tb.sources.stepping import Steps, equally_counted, steps_of
 
 MOST = 1000
 """Checkpoints of a run that are read; of more, as many at even distances."""
@@ -116,22 +117,37 @@ def _models(read: Sequence[_Read]) -> dict[str, list[_Read]]:
     for one in with_statistics or read[-1:]:
         key = (one.snapshot.tags, one.snapshot.shapes, _apart(one.found.path))
         groups.setdefault(key, []).append(one)
-    if len(groups) == 1:
+    parted = {key: _parted(group) for key, group in groups.items()}
+    if sum(map(len, parted.values())) == 1:
         return {"": next(iter(groups.values()))}
     named: dict[str, list[_Read]] = {}
-    for group in groups.values():
-        stem = _stem(group[0].found.path)
-        name = next(n for at in range(len(groups) + 1) if (n := _numbered(stem, at)) not in named)
-        named[name] = group
+    for parts in parted.values():
+        for part in parts:
+            stem = _stem(part[0].found.path, numbered=len(parts) > 1)
+            named[next(name for name in _numbered(stem) if name not in named)] = part
     return named
 
 
-def _numbered(stem: str, at: int) -> str:
-    return f"{stem}#{at + 1}" if at else stem
+def _parted(group: list[_Read]) -> list[list[_Read]]:
+    """Returns a group, or each of its checkpoints alone where they are no points of one training.
+
+    Members of an ensemble, and a copy beside its original, were updated as often as each other and
+    hold different statistics. Points of one training that were updated as often hold the same.
+    """
+    alike = len({one.snapshot.identity for one in group}) == 1
+    if alike or not equally_counted([one.snapshot for one in group]):
+        return [group]
+    return [[one] for one in group]
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    """Yields `net`, `net#2`, `net#3` and so on."""
+    yield stem
+    yield from (f"{stem}#{at}" for at in itertools.count(2))
 
 
 _APART = re.compile(
-    r"(?:fold|run|seed|trial|split|cv|client|worker|exp|version|part|model)[ _=-]?\d+", re.I
+    r"(?:fold|run|seed|trial|split|cv|client|worker|exp|version|part)[ _=-]?\d+", re.I
 )
 """Parts of a name that number trainings, not points of one."""
 _NUMBERS = re.compile(r"[ _=.-]*\d+")
@@ -144,12 +160,13 @@ def _apart(path: str) -> str:
     return " ".join(_APART.findall(posixpath.basename(path)))
 
 
-def _stem(path: str) -> str:
+def _stem(path: str, numbered: bool) -> str:
+    """Returns the name of a model by a file of it; with its numbers where they name models."""
     name = posixpath.basename(path.replace("\\", "/"))
     while (shorter := _ENDINGS.sub("", name)) != name:
         name = shorter
     kept = _apart(name)
-    return kept or _NUMBERS.sub("", name) or name
+    return kept or (name if numbered else _NUMBERS.sub("", name)) or name
 
 
 def _joined(run: Run, prefix: str, group: list[_Read], patterns: TagPatterns) -> Run:

@@ -48,6 +48,13 @@ def steps_of(paths: Sequence[str], snapshots: Sequence[Snapshot]) -> Steps:
     return Steps(tuple(range(len(paths))), False)
 
 
+def equally_counted(snapshots: Sequence[Snapshot]) -> bool:
+    """Returns whether something counts the updates of each checkpoint, and all counts are equal."""
+    found = [{counter("", one) for one in snapshots} for counter, counted in _COUNTERS if counted]
+    known = [counts for counts in found if not counts & {None, 0.0}]
+    return bool(known) and all(len(counts) == 1 for counts in known)
+
+
 def _named(names: Sequence[str]) -> Counter:
     def counter(_: str, snapshot: Snapshot) -> float | None:
         found = {name.lower().split("/")[-1]: value for name, value in snapshot.numbers.items()}

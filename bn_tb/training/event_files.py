@@ -69,8 +69,7 @@ class EventWriter:
         try:
             yield
         except (RuntimeError, OSError, tf.errors.OpError) as error:
-            reason = _REASON.search(str(error))
-            raise self._error(reason[1] if reason else " ".join(str(error).split())) from None
+            raise self._error(reason_of(error)) from None
 
     def _count(self) -> None:
         """Compares the records in the file with those that were written."""
@@ -85,6 +84,12 @@ class EventWriter:
 
     def _error(self, reason: str) -> UsageError:
         return UsageError(f"{self._folder}: the event file cannot be written: {reason}")
+
+
+def reason_of(error: Exception) -> str:
+    """Returns why TensorFlow could not write, without the graph and the paths around it."""
+    found = _REASON.search(str(error))
+    return found[1] if found else " ".join(str(error).split())
 
 
 def hush_writer_threads() -> None:

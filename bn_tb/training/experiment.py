@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from tensorboard.plugins.hparams import api_pb2, summary
 from bn_tb.errors import UsageError
 from bn_tb.monitor import tf1
 from bn_tb.training import loop
+from bn_tb.training.checkpoints import Checkpoints
 from bn_tb.training.data import Mnist
 from bn_tb.training.event_files import EventWriter, hush_writer_threads
 from bn_tb.training.model import Model, Placeholders, Recipe, build_model, conv_net, placeholders
@@ -45,7 +47,8 @@ def run(
             EventWriter(folders.train, graph),
             EventWriter(folders.test),
         )
-        yield from _logged(options, session, inputs, model, writers, mnist)
+        saved = Checkpoints(folders.train, options.save_every or options.steps_per_epoch)
+        yield from _logged(options, session, inputs, model, writers, saved, mnist)
 
 
 def build_graph(options: Options, inputs: Placeholders) -> Model:
@@ -60,6 +63,7 @@ def _logged(
     inputs: Placeholders,
     model: Model,
     writers: loop.Writers,
+    saved: Checkpoints,
     mnist: Mnist,
 ) -> Iterator[loop.Epoch | loop.Repair | None]:
     """Trains between the start and the end of what the HPARAMS tab calls a session.
@@ -78,7 +82,10 @@ def _logged(
     status: int | None = api_pb2.STATUS_FAILURE
     writers.test.add_summary(_session_start(options))
     try:
+        steps = itertools.count(1)
         for epochs in loop.train(session, inputs, [(model, writers)], mnist, schedule):
+            if epochs is None:
+                saved.after(session, next(steps))
             yield None if epochs is None else epochs[0]
         if options.recalibrate:
             yield _repaired(options, session, inputs, model, mnist)
@@ -113,6 +120,6 @@ def _session_start(options: Options) -> Any:
     values = {
         key: "none" if value is None else value
         for key, value in dataclasses.asdict(options).items()
-        if key not in ("logdir", "name", "histogram_every", "recalibrate")
+        if key not in ("logdir", "name", "histogram_every", "save_every", "recalibrate")
     }
     return tf.Summary.FromString(summary.session_start_pb(values).SerializeToString())

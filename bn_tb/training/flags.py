@@ -59,6 +59,7 @@ def options(values: Any) -> Options:
         batch_size=values.batch_size,
         learning_rate=values.learning_rate,
         histogram_every=values.histogram_every,
+        save_every=values.save_every,
         seed=values.seed,
         recalibrate=_recalibrate(values),
     )
@@ -176,10 +177,18 @@ def _define_measurement(values: flags.FlagValues) -> None:
     flags.DEFINE_boolean(
         "overwrite",
         False,
-        "Delete the event files of an earlier run of this name.",
+        "Delete the event files and checkpoints of an earlier run of this name.",
         flag_values=values,
     )
     _define_count("histogram_every", "Steps between histograms of the statistics.", 1, values)
+    flags.DEFINE_integer(
+        "save_every",
+        None,
+        "Steps between checkpoints, which are beside the event files. Without it: one at the end "
+        "of each epoch.",
+        lower_bound=1,
+        flag_values=values,
+    )
 
 
 def _define_count(name: str, help: str, at_least: int, values: flags.FlagValues) -> None:

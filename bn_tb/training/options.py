@@ -25,6 +25,7 @@ class Options:
       batch_size: Images of a step.
       learning_rate: Of Adam.
       histogram_every: Steps between two histograms of the moving statistics.
+      save_every: Steps between two checkpoints; None for the end of each epoch.
       seed: Of the weights and of the order of the images.
       recalibrate: Whether the statistics are estimated anew after the training.
     """
@@ -39,6 +40,7 @@ class Options:
     batch_size: int = 100
     learning_rate: float = 0.001
     histogram_every: int = 1
+    save_every: int | None = None
     seed: int = 0
     recalibrate: bool = False
 

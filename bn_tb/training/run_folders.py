@@ -9,6 +9,9 @@ import filelock
 
 from bn_tb.errors import UsageError
 
+CHECKPOINT = "model.ckpt"
+"""What checkpoints are called, before the step."""
+
 LOCK = ".training.lock"
 """Beside the run folders; whether it is locked counts, not whether it is there."""
 
@@ -22,7 +25,7 @@ class RunFolders(NamedTuple):
 
 @contextlib.contextmanager
 def claim_run_folders(logdir: pathlib.Path, name: str, overwrite: bool) -> Iterator[RunFolders]:
-    """Yields `<logdir>/<name>/train` and `/test`, which exist and hold no event file.
+    """Yields `<logdir>/<name>/train` and `/test`, which exist and hold no run.
 
     Until the end nobody else can claim them: of trainings that start at once, one gets them. The
     system gives them free when the process ends, however it does.
@@ -30,7 +33,8 @@ def claim_run_folders(logdir: pathlib.Path, name: str, overwrite: bool) -> Itera
     Args:
       logdir: Made if missing.
       name: Of the model.
-      overwrite: Whether event files that are there are deleted. Other files never are.
+      overwrite: Whether event files and checkpoints of `bn_tb.train` that are there are deleted.
+        Other files never are.
 
     Raises:
       UsageError: Another training writes there, a folder is not empty, or cannot be made.
@@ -56,8 +60,9 @@ def claim_run_folders(logdir: pathlib.Path, name: str, overwrite: bool) -> Itera
 
 def _empty(folder: pathlib.Path, overwrite: bool) -> None:
     if overwrite:
-        for path in folder.glob("*tfevents*"):
-            path.unlink()
+        for pattern in ("*tfevents*", f"{CHECKPOINT}-*", "checkpoint"):
+            for path in folder.glob(pattern):
+                path.unlink()
     elif any(folder.iterdir()):
         raise UsageError(
             f"{folder}: holds an earlier run, and two in one folder cannot be told apart; "

@@ -230,6 +230,23 @@ def test_show_tags_says_how_each_tag_was_understood(logdir, capsys):
     assert "loss: not of batch norm" in text
 
 
+def test_show_tags_says_what_was_read_of_each_checkpoint(tmp_path, capsys):
+    from tests.builders import checkpoint_bytes as cb
+
+    names = ["bn.running_mean", "bn.running_var"]
+    archive = cb.torch_zip(cb.torch_state([*names, "fc.other"]), [bytes(12)] * 3)
+    (tmp_path / "epoch_1.pth").write_bytes(archive)
+    (tmp_path / "epoch_2.pth").write_bytes(archive)
+    (tmp_path / "epoch_3.pth").write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    assert run(tmp_path, "--show_tags") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert f"  checkpoint {tmp_path / 'epoch_2.pth'}: PyTorch, point 2, 3 tensors in " in lines[2]
+    assert lines[3].endswith("epoch_3.pth: not read: a Git LFS pointer, not the file itself: "
+                             "run git lfs pull")  # fmt: skip
+    read = [line for line in lines if line.endswith("; read of 2 checkpoints")]
+    assert [line.split(":")[0].strip() for line in read] == names
+
+
 def test_mean_tag_teaches_a_new_name(tmp_path, capsys):
     from tests.builders import event_bytes as eb
 

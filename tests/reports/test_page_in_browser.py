@@ -15,6 +15,7 @@ import bn_tb
 from bn_tb.reports import html
 from bn_tb.reports.report import Report, View
 from tests.builders import page_cases, written_logs
+from tests.builders.written_checkpoints import saved_checkpoint
 from tests.places import ROOT
 from tests.plugin.test_plugin_process import BREAK, installed
 
@@ -118,6 +119,23 @@ def test_from_the_list_to_a_run_to_a_layer_to_its_charts_and_back(page, tensorbo
     playwright.expect(tab.locator("h2")).to_have_text("stale")
     page.go_back()
     playwright.expect(tab.locator("h2")).to_have_text("bn1")
+
+
+@pytest.mark.parametrize("steps", [[7], [100, 200, 300]])
+def test_points_of_checkpoints_are_hollow_and_named(steps, page, tmp_path):
+    for step in steps:
+        saved_checkpoint(tmp_path, step)
+    diagnoses = bn_tb.diagnose(tmp_path)
+    (tmp_path / "report.html").write_text(bn_tb.render(diagnoses, "html"))
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator("table.layers tbody a").first.click()
+    mean = page.get_by_role("slider", name=re.compile("Moving mean"))
+    titles = mean.locator("circle.hollow title").all_text_contents()
+    assert titles == [f"net-{step}.safetensors, step {step}" for step in steps]
+    legend = page.locator("figure.chart", has=mean).locator(".legend")
+    playwright.expect(legend).to_contain_text("checkpoint")
+    mean.press("End")
+    playwright.expect(legend).to_contain_text(f"checkpointnet-{steps[-1]}.safetensors")
 
 
 def test_a_link_to_a_layer_opens_it(page, tensorboard):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pytest
 
+import bn_tb
 from bn_tb.evidence.clock import Clock
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, Wiring
 from bn_tb.reports import html, json_report
@@ -15,6 +16,7 @@ from bn_tb.reports.report import Report, View
 from bn_tb.rules import ALL_RULES
 from bn_tb.runs.tags import Role
 from tests.builders import page_cases
+from tests.builders.written_checkpoints import saved_checkpoint
 
 
 def chart(diagnosis, kind="mean"):
@@ -230,3 +232,20 @@ def test_runs_of_one_name_in_two_logdirs_are_told_apart():
     data = json.loads(re.search(r'id="data">(.*?)</script>', page_of(one, other), re.S)[1])
     assert set(data["runs"]) == {"logs/train", "other/train"}
     assert data["runs"]["other/train"]["verdict"] == "healthy"
+
+
+def test_points_of_checkpoints_are_told_with_their_files(tmp_path):
+    for step in (100, 200):
+        saved_checkpoint(tmp_path, step)
+    (diagnosis,) = bn_tb.diagnose(tmp_path)
+    _, mean = chart(diagnosis)
+    assert mean["checkpoints"] == {
+        "steps": [100, 200],
+        "values": [100.0, 200.0],
+        "files": ["net-100.safetensors", "net-200.safetensors"],
+    }
+
+
+def test_points_of_event_files_are_no_checkpoints():
+    _, mean = chart(page_cases.diagnosis("healthy"))
+    assert "checkpoints" not in mean

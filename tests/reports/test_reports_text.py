@@ -7,7 +7,7 @@ import pytest
 
 import bn_tb
 from bn_tb import View
-from bn_tb.reports.sparkline import sparkline
+from bn_tb.reports.sparkline import separate_points, sparkline
 from tests.builders import made_diagnoses as made
 
 KINDS = [(kind.__name__, kind) for kind in (*made.EVERY_KIND, made.no_batch_norm)]
@@ -109,6 +109,13 @@ def test_sparkline_of_steps_that_went_back_is_drawn_in_order_of_steps():
 def test_sparkline_of_one_point_or_none():
     assert sparkline(np.array([3]), np.array([1.0]), 4) == "▁▁▁▁"
     assert sparkline(np.array([], int), np.array([]), 4) == ""
+
+
+def test_points_of_checkpoints_are_drawn_apart():
+    steps, values = np.array([0, 50, 70]), np.array([0.0, 4, 7])
+    assert separate_points(steps, values, 8) == "▁····▅·█"
+    assert separate_points(steps, values, 8, unicode=False) == "_    = #"
+    assert separate_points(steps[:1], values[:1], 4) == "▁···"
 
 
 def test_sparkline_of_huge_values_overflows_nothing():

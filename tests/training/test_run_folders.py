@@ -40,13 +40,16 @@ def test_a_folder_with_an_earlier_run_is_refused(tmp_path, part):
         claim(tmp_path)
 
 
-def test_overwrite_deletes_event_files_and_nothing_else(tmp_path):
+def test_overwrite_deletes_event_files_and_checkpoints_and_nothing_else(tmp_path):
     folder = tmp_path / "BN/train"
     folder.mkdir(parents=True)
-    (folder / "events.out.tfevents.1").touch()
-    (folder / "thesis.tex").touch()
+    for name in ("events.out.tfevents.1", "checkpoint", "model.ckpt-50.index"):
+        (folder / name).touch()
+    kept = ["best.ckpt-50.index", "model.ckpt", "thesis.tex"]
+    for name in kept:
+        (folder / name).touch()
     claim(tmp_path, overwrite=True)
-    assert [path.name for path in folder.iterdir()] == ["thesis.tex"]
+    assert sorted(path.name for path in folder.iterdir()) == kept
 
 
 def test_a_file_in_the_way_is_one_clear_line(tmp_path):

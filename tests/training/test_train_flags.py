@@ -27,6 +27,11 @@ def test_control_deps_is_short_for_a_wiring(argv, wiring):
     assert options(*argv).wiring == wiring
 
 
+def test_checkpoints_are_at_the_end_of_epochs_unless_a_flag_says_more():
+    assert options().save_every is None
+    assert options("--save_every=7").save_every == 7
+
+
 @pytest.mark.parametrize("switch", ["--control_deps", "--nocontrol_deps"])
 def test_contradicting_wirings_are_refused(switch):
     with pytest.raises(UsageError, match=f"--wiring=fetched contradicts {switch}"):

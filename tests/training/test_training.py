@@ -11,7 +11,9 @@ import bn_tb
 
 tf1 = pytest.importorskip("bn_tb.training.tf1", reason="tensorflow and tf_keras are not installed")
 
+from bn_tb.errors import UsageError  # noqa: E402
 from bn_tb.training import data, experiment, loop, model, options, scopes, wiring  # noqa: E402
+from bn_tb.training.checkpoints import Checkpoints  # noqa: E402
 from bn_tb.training.run_folders import claim_run_folders  # noqa: E402
 
 tf = tf1.tf
@@ -169,6 +171,42 @@ def test_histograms_are_as_rare_as_asked(tmp_path, small):
     read = EventAccumulator(str(tmp_path / "BN/train"), {"histograms": 0}).Reload()
     tag = "BN/conv0/batch_normalization/moving_mean"
     assert [event.step for event in read.Histograms(tag)] == [3, 6]
+
+
+def saved_steps(folder):
+    return sorted(int(path.stem.rpartition("-")[2]) for path in folder.glob("model.ckpt-*.index"))
+
+
+@pytest.mark.parametrize(("every", "steps"), [(None, [4, 8]), (3, [3, 6])])
+def test_checkpoints_are_saved_at_the_end_of_epochs_or_as_often_as_asked(
+    every, steps, tmp_path, small
+):
+    run(tmp_path, small, epochs=2, steps_per_epoch=4, batch_size=4, save_every=every)
+    assert saved_steps(tmp_path / "BN/train") == steps
+    run(tmp_path, small, epochs=1, steps_per_epoch=5, batch_size=4)
+    assert saved_steps(tmp_path / "BN/train") == [5]
+
+
+def test_a_checkpoint_alone_is_diagnosed_like_the_event_files(tmp_path, small):
+    run(tmp_path, small, wiring="none", epochs=1, steps_per_epoch=6, batch_size=4)
+    judged = [bn_tb.diagnose(tmp_path / path) for path in ("NoCD/train/model.ckpt-6", "NoCD")]
+    assert [one.verdict for one in judged] == ["stale", "stale"]
+    assert [finding.code for finding in judged[0].findings] == ["BN101"]
+    assert judged[0].findings[0].causes == ("BN401",)
+    assert any("in model.ckpt-6, step 6" in line for line in judged[0].findings[0].evidence)
+
+
+def test_a_checkpoint_that_cannot_be_saved_is_one_line(tmp_path):
+    with new_graph():
+        tf.get_variable("weight", [1])
+        (tmp_path / "full").touch()
+        saved = Checkpoints(tmp_path / "full", every=2)
+        with initialised_session() as session:
+            saved.after(session, 1)
+            with pytest.raises(UsageError, match=r"full/model\.ckpt-2: cannot be saved") as told:
+                saved.after(session, 2)
+    assert "\n" not in str(told.value)
+    assert len(str(told.value)) < 400
 
 
 def test_evaluation_counts_every_image_once_however_they_are_chunked(mnist, monkeypatch):

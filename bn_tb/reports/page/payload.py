@@ -17,7 +17,8 @@ from bn_tb.reports import json_report, wording
 from bn_tb.reports.page import chart_points, metric_charts, wiring
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules.subject import Subject
-from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries, IntArray
 from bn_tb.runs.tags import STATISTICS, Role
 
 Payload = dict[str, Any]
@@ -107,7 +108,9 @@ def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Pay
             return {
                 "layer": name,
                 "statistics": [
-                    _statistic(role, found, judged, left, points) for role in STATISTICS
+                    _statistic(role, found, judged, left, points)
+                    | _saved(subject.run, found, role, points)
+                    for role in STATISTICS
                 ],
                 "share": _share(judged, left),
                 "wiring": wiring.picture(found.wiring, subject.graph),
@@ -182,6 +185,24 @@ def _statistic(
         "predicted": _predicted(initial, series, judged, left)
         if judged.verdict in PREDICTED
         else None,
+    }
+
+
+def _saved(run: Run, layer: BatchNormLayer, role: Role, points: int) -> Payload:
+    """Which points of a statistic are checkpoints: their steps, medians and files."""
+    mean = role is Role.MOVING_MEAN
+    tag, series = (layer.mean_tag, layer.mean) if mean else (layer.variance_tag, layer.variance)
+    if series is None or tag not in run.checkpoint_tags:
+        return {}
+    at = np.unique(np.linspace(0, series.steps.size - 1, points).round().astype(np.int64))
+    files = {one.step: json_report.valid(one.name) for one in run.checkpoints if one.holds(tag)}
+    steps = chart_points.steps(series.steps[at])
+    return {
+        "checkpoints": {
+            "steps": steps,
+            "values": chart_points.numbers(series.bands[at, MEDIAN]),
+            "files": [files.get(step, "") for step in steps],
+        }
     }
 
 

@@ -23,7 +23,7 @@ export function sharedCursor() {
  *   title: what is drawn; label: the same for screen readers, with the message of the picture;
  *   domain: [first step, last step];
  *   series: [{label, tone, steps, values | low and high, dashed}], bands before lines; a dashed
- *   band is drawn as its two edges;
+ *   band is drawn as its two edges; with `names` a hollow point a step, each with its name;
  *   levels: [{value, label}] horizontal reference lines;
  *   region: {from, to, label} steps to shade;  marks: [{step, label, tone}] vertical
  *   lines;
@@ -66,7 +66,7 @@ function legendKey(series, spec) {
   const number = html('span', { class: 'key-value' });
   const format = spec.format ?? value;
   const swatch = svg('svg', { class: 'swatch', viewBox: '0 0 18 10', 'aria-hidden': 'true' },
-    isArea(series)
+    series.names ? svg('circle', { class: `hollow tone-${series.tone}`, cx: 9, cy: 5, r: 4 }) : isArea(series)
       ? svg('rect', { class: `band tone-${series.tone}`, width: 18, height: 10, opacity: 0.45 })
       : svg('path', { class: `line tone-${series.tone}${series.dashed ? ' dashed' : ''}`, d: 'M0 5h18' }));
   return {
@@ -76,7 +76,7 @@ function legendKey(series, spec) {
       const index = inside ? nearest(series.steps, to) : 0;
       number.textContent = !inside ? ''
         : series.low ? `${format(series.low[index])} … ${format(series.high[index])}`
-          : format(series.values[index]);
+          : series.names ? series.names[index] : format(series.values[index]);
       return inside && `${series.label} ${number.textContent}`;
     },
   };
@@ -189,6 +189,7 @@ function isArea(series) {
 }
 
 function shape(series, x, y) {
+  if (series.names) return svg('g', {}, series.names.map((name, i) => hollowPoint(series, i, name, x, y)));
   const parts = segments(series);
   if (isArea(series)) {
     return svg('path', { class: `band tone-${series.tone}`, opacity: series.opacity, d: parts.map((part) => area(part, series, x, y)).join('') });
@@ -202,6 +203,12 @@ function line(series, values, parts, x, y) {
   const dots = parts.filter((part) => part.length === 1).map(([i]) =>
     svg('circle', { class: `dot tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(values[i]), r: 3 }));
   return [svg('path', { class: `line tone-${series.tone}${series.dashed ? ' dashed' : ''}`, d: path }), dots];
+}
+
+function hollowPoint(series, i, name, x, y) {
+  if (series.values[i] === null) return svg('g');
+  return svg('circle', { class: `hollow tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(series.values[i]), r: 4 },
+    svg('title', {}, `${name}, step ${step(series.steps[i])}`));
 }
 
 /** Stretches of indices without gaps; steps that go back (a restart) begin a new stretch. */

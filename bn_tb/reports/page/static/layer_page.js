@@ -80,13 +80,20 @@ function statisticChart(statistic, judged, domain, cursor) {
     label: `${title} over steps. ${stuck ? `It never left its initial value ${initial}.` : `Last median ${value(bands[4].at(-1))}, initial value ${initial}.`}`,
     domain,
     log: statistic.kind === 'variance',
-    series: [...nested, { label: stuck ? 'all channels' : 'median', tone, steps, values: bands[4] }, ...predicted(statistic, judged)],
+    series: [...nested, { label: stuck ? 'all channels' : 'median', tone, steps, values: bands[4] }, ...predicted(statistic, judged), ...saved(statistic, tone)],
     levels: [{ value: initial, label: stuck ? `still at the initial value ${initial}` : `initial value ${initial}` }],
     marks: [
       ...trustedMark(judged),
       ...(statistic.non_finite_from === null ? [] : [{ step: statistic.non_finite_from, label: 'not finite from here on', tone: 'bad' }]),
     ],
   }, cursor);
+}
+
+/** Points that were read of checkpoints; the others are in event files. */
+function saved({ checkpoints }, tone) {
+  if (!checkpoints) return [];
+  const { steps, values, files } = checkpoints;
+  return [{ label: 'checkpoint', tone, steps, values, names: files }];
 }
 
 /** The way that the momentum predicts for the ±1σ band, and where it ends if the run is too short. */
@@ -134,5 +141,5 @@ function wiringSection(wiring, layer) {
 }
 
 function pointsLine(logged) {
-  return logged.map((statistic) => `${statistic.tag}: ${count(statistic.points, 'point')}`).join(' · ');
+  return logged.map((statistic) => `${statistic.tag}: ${count(statistic.points, statistic.checkpoints ? 'checkpoint' : 'point')}`).join(' · ');
 }
