@@ -118,6 +118,8 @@ def _to_nowhere(stream: TextIO) -> None:
 
 def shows_colour() -> bool:
     """Returns whether standard output shows ANSI colours: https://no-color.org and rich's rules."""
+    if not (sys.stdout.isatty() or "FORCE_COLOR" in os.environ or "TTY_COMPATIBLE" in os.environ):
+        return False  # without importing rich
     from rich.console import Console
 
     console = Console(file=sys.stdout)

@@ -17,8 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 
 from tensorboard.compat.proto import graph_pb2
 
-from bn_tb import graph
-from bn_tb.graph import graph_proto
+from bn_tb.graph import graph_proto, run_graphs
 from bn_tb.runs.run import GraphSource
 from tests.builders.graph_bytes import large_graph
 
@@ -34,7 +33,7 @@ def main(argv: list[str]) -> None:
     rows = {
         "TensorBoard's protos: decode, names, ops, inputs": plain,
         "bn_tb: decode alone": best(lambda: graph_proto.parse("Graph", data)),
-        "bn_tb: evidence": best(lambda: graph.read([GraphSource("graph_def", "", 0, data)])),
+        "bn_tb: evidence": best(lambda: evidence(data)),
     }
     print(f"{NODES.value} nodes, {len(data) / 1e6:.1f} MB")
     for name, seconds in rows.items():
@@ -49,6 +48,12 @@ def best(work: Callable[[], object]) -> float:
         work()
         times.append(time.process_time() - start)
     return min(times)
+
+
+def evidence(data: bytes) -> None:
+    """Reads a graph that was not read before."""
+    run_graphs._remembered.clear()
+    run_graphs.read([GraphSource("graph_def", "", 0, data)])
 
 
 def decode_plainly(data: bytes) -> list[tuple[str, str, list[str]]]:

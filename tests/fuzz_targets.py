@@ -16,7 +16,6 @@ sys.path.insert(0, str(HERE.parent))
 from tests.builders import checkpoint_bytes as cb  # noqa: E402
 from tests.builders import event_bytes as eb  # noqa: E402
 
-FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="bn_tb_fuzz"))
 KINDS = ("graph_def", "meta_graph_def", "run_metadata", "tagged_run_metadata", "keras_model")
 
 
@@ -25,7 +24,9 @@ def read(data: bytes):
     from bn_tb.runs.run import FILE_STATUS
     from bn_tb.sources.logdir import read_logdir
 
-    (run,) = read_logdir(eb.write(FOLDER, data))
+    # A folder for each call: libFuzzer ends the process without cleaning up.
+    with tempfile.TemporaryDirectory(prefix="bn_tb_fuzz") as folder:
+        (run,) = read_logdir(eb.write(pathlib.Path(folder), data))
     (report,) = run.files
     assert report.status in FILE_STATUS
     assert "\n" not in report.detail and (report.status == "ok") == (not report.detail)

@@ -98,7 +98,7 @@ def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject
     measured = metrics.metrics_of(run)
     copies = copies_of(layers, run.histograms)
     return Subject(
-        run=run,
+        run=_without_graphs(run),
         layers=layers,
         graph=evidence,
         clock=clock,
@@ -107,6 +107,12 @@ def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject
         activity=activity_of(run, measured),
         metrics=measured,
     )
+
+
+def _without_graphs(run: Run) -> Run:
+    """Returns a run that names its graphs and no longer holds them: megabytes each, and read."""
+    graphs = tuple(dataclasses.replace(source, data=b"") for source in run.graphs)
+    return dataclasses.replace(run, graphs=graphs) if graphs else run
 
 
 def _told(rule: Rule, diagnosis: RunDiagnosis) -> bool:

@@ -307,7 +307,7 @@ class _Values:
         keys = (_DTYPE, _CONTENT, _FLOATS, _FLOAT)
         found = find_fields(self._buffer, at, end, keys, _MAX_FIELDS)
         where = np.full(len(which), -1, np.int64)
-        single = found.last(_DTYPE)[1] == tensor.FLOAT
+        single = (found.last(_DTYPE)[1] == tensor.FLOAT) & ~(found.bad | found.several(keys[1:]))
         for key in keys[1:]:
             content, content_bytes = found.last(key)
             usable = single & (content >= 0) & ((content_bytes == 4) | (key == _FLOAT))

@@ -159,7 +159,7 @@ class Fields:
     def several(self, keys: Iterable[int]) -> BoolArray:
         """Returns which messages hold more than one of some fields, bool `[N]`."""
         rounds = [message for key in keys for message, _, _ in self._found[key]]
-        if not rounds:
+        if not rounds or (len(rounds) == 1 and (rounds[0][1:] > rounds[0][:-1]).all()):
             return np.zeros(len(self.bad), bool)
         again: BoolArray = np.bincount(np.concatenate(rounds), minlength=len(self.bad)) > 1
         return again

@@ -31,7 +31,20 @@ _CLASS = 8  # buckets; histograms are decoded together whose numbers of buckets 
 
 _SHARES = np.array(BAND_LEVELS[1:-1])
 
-_ODD = np.random.default_rng(20150211).integers(1 << 63, size=1021, dtype=np.uint64) * 2 + 1
+
+
+def _odd_numbers(count: int) -> UIntArray:
+    """Returns odd 64-bit numbers without a pattern: splitmix64, https://prng.di.unimi.it.
+
+    Not `numpy.random`: importing it takes longer than a small log.
+    """
+    mixed = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ mixed >> np.uint64(30)) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ mixed >> np.uint64(27)) * np.uint64(0x94D049BB133111EB)
+    return (mixed ^ mixed >> np.uint64(31)) | np.uint64(1)
+
+
+_ODD = _odd_numbers(1021)
 """Multipliers of `identity`, which has to be the same in every process."""
 
 

@@ -182,7 +182,7 @@ class _Understood:
 
 def _text(name: bytes) -> str:
     """Returns a tag as text; of one that nobody reads its begin, its size and a digest."""
-    if len(name) <= 4 * tags.LONGEST_NAME:
+    if len(name) <= 16 * tags.LONGEST_NAME:
         return name.decode("utf-8", "backslashreplace")
     begin = name[: tags.LONGEST_NAME].decode("utf-8", "backslashreplace")
     digest = hashlib.blake2b(name, digest_size=8).hexdigest()

@@ -1,6 +1,7 @@
 """The graphs of a run: decoded one by one, then what they say together."""
 
 import dataclasses
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,8 @@ from bn_tb.graph.one_graph import Collections, evidence_of
 from bn_tb.graph.size import measure
 from bn_tb.runs.run import GraphSource
 
+REMEMBERED = 32
+"""Runs whose graphs are remembered: train and eval of an experiment, and a few more."""
 MOST_GRAPHS = 256
 """Graphs, and traces, of a run that are looked at; programs write one to ten."""
 MOST_PARTS_OF_ALL = 1 << 22
@@ -34,11 +37,34 @@ class _Found:
 def read(sources: Sequence[GraphSource]) -> GraphEvidence:
     """Returns what the graphs of one run prove about its batch-norm layers.
 
-    Graphs are decoded one after the other, and none twice.
+    Graphs are decoded one after the other, and none twice; the runs of a sweep mostly have the
+    same, so what was read last is remembered.
 
     Args:
       sources: Graphs in the order written. Those that do not decode become `problems`.
     """
+    key = _digest(sources)
+    if (known := _remembered.get(key)) is None:
+        known = _read(sources)
+        if len(_remembered) == REMEMBERED:
+            _remembered.clear()
+        _remembered[key] = known
+    return known
+
+
+_remembered: dict[bytes, GraphEvidence] = {}
+
+
+def _digest(sources: Sequence[GraphSource]) -> bytes:
+    """Returns what is the same for the same graphs."""
+    digest = hashlib.blake2b(digest_size=16)
+    for source in sources:
+        about = repr((source.kind, source.tag, source.step, len(source.data)))
+        digest.update(about.encode("utf-8", "surrogatepass") + source.data)
+    return digest.digest()
+
+
+def _read(sources: Sequence[GraphSource]) -> GraphEvidence:
     problems: list[str] = []
     graphs = _distinct(sources, problems)
     traces = list(_traces(sources, problems))

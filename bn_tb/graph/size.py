@@ -21,6 +21,8 @@ MOST_NODES = 1 << 18
 MOST_PARTS = 1 << 21
 """Nodes, inputs, attributes and all else that repeats in a graph; a node has about six."""
 
+_SMALL = 1 << 15  # parts that need no remark, whatever their size
+_LEAST_BYTES = 5  # of a part on average; 14 in graphs of programs
 _FEW = 12  # messages; below, numpy's overhead is more than a plain loop
 _USUAL = 64  # fields of a message; of those with more, each is walked alone
 _NODE = wire.key(1, wire.BYTES)
@@ -60,13 +62,14 @@ def measure(kind: str, data: bytes) -> Size:
     """
     buffer = Buffer(data + bytes(PADDING))
     nodes, parts, first, last = 0, 0, b"", b""
+    most = min(MOST_PARTS, max(_SMALL, len(data) // _LEAST_BYTES))
     waiting = [(kind, np.zeros(1, np.int64), np.full(1, len(data)))]
     while waiting:
         name, starts, stops = waiting.pop()
-        for part, at, end in _inside(buffer, name, starts, stops):
+        for part, at, end in _inside(buffer, name, starts, stops, most):
             parts += len(at)
-            if parts > MOST_PARTS or (part == "Node" and len(at) > MOST_NODES):
-                raise ValueError(f"more than {MOST_NODES:,} nodes or {MOST_PARTS:,} parts")
+            if parts > most or (part == "Node" and len(at) > MOST_NODES):
+                raise ValueError(f"more than {MOST_NODES:,} nodes, or {most:,} parts")
             if name == "Graph" and part == "Node" and len(at):
                 nodes, first, last = len(at), data[at[0] : end[0]], data[at[-1] : end[-1]]
             if part and len(at):
@@ -75,7 +78,7 @@ def measure(kind: str, data: bytes) -> Size:
 
 
 def _inside(
-    buffer: Buffer, kind: str, starts: IntArray, stops: IntArray
+    buffer: Buffer, kind: str, starts: IntArray, stops: IntArray, most: int
 ) -> Iterator[tuple[str, IntArray, IntArray]]:
     """Yields what messages of one kind hold: the kind of the part, and where each is."""
     wanted = _PARTS[kind]
@@ -92,7 +95,7 @@ def _inside(
             found[key].append((at[usual], (at + size)[usual]))
     walked = {key: array.array("q") for key in wanted}
     for one in np.flatnonzero(alone).tolist():
-        _walk(buffer.data, int(starts[one]), int(stops[one]), walked)
+        _walk(buffer.data, int(starts[one]), int(stops[one]), walked, most)
     for key, flat in walked.items():
         spans = np.array(flat).reshape(-1, 2)
         found[key].append((spans[:, 0], spans[:, 1]))
@@ -100,12 +103,12 @@ def _inside(
         yield wanted[key], at, end
 
 
-def _walk(data: bytes, at: int, end: int, spans: "dict[int, array.array[int]]") -> None:
+def _walk(data: bytes, at: int, end: int, spans: "dict[int, array.array[int]]", most: int) -> None:
     """Adds where the wanted fields of one message begin and end."""
-    room = 2 * MOST_PARTS - sum(map(len, spans.values()))
+    room = 2 * most - sum(map(len, spans.values()))
     for key, body, _, after in wire.walk(data, at, end):
         if key in spans:
             spans[key].extend((body, after))
             room -= 2
             if room < 0:
-                raise ValueError(f"more than {MOST_PARTS:,} parts")
+                raise ValueError(f"more than {most:,} parts")

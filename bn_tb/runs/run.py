@@ -39,7 +39,7 @@ class GraphSource:
         `tagged_run_metadata` (TF1 FileWriter.add_run_metadata) or `keras_model` (JSON).
       tag: The summary tag, or an empty string for graphs that are events of their own.
       step: Global step at which it was written.
-      data: The serialized proto, or UTF-8 JSON.
+      data: The serialized proto, or UTF-8 JSON; empty in the run of a diagnosis.
     """
 
     kind: str

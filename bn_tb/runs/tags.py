@@ -163,7 +163,7 @@ _NOT_A_WEIGHT = re.compile(
 )
 
 
-LONGEST_NAME = 4096
+LONGEST_NAME = 1024
 """Characters of a name that is looked at; deep networks have up to 300."""
 
 

@@ -10,7 +10,8 @@ from bn_tb.diagnosis.folding import fold
 from bn_tb.evidence.clock import clock_of
 from bn_tb.rules.subject import Evidence, Found
 from bn_tb.rules.verdict import Confidence, Severity
-from bn_tb.runs.run import FileReport
+from bn_tb.runs.run import FileReport, GraphSource
+from tests.builders import graph_bytes
 from tests.builders.synthetic import (
     averages,
     batch_statistics,
@@ -245,3 +246,14 @@ def test_statistics_that_end_long_before_the_run_are_said_to():
     (judged,) = diagnose([run(_moving(updates=200), loss)])
     assert judged.verdict == "healthy"
     assert "logged up to step 200 only (loss up to step 400)" in judged.remark
+
+
+def test_a_diagnosis_names_the_graphs_of_its_run_and_does_not_hold_them():
+    """Of a thousand runs they would be gigabytes."""
+    data = graph_bytes.graph(*graph_bytes.layer("bn", "x"), *graph_bytes.optimizer())
+    written = dataclasses.replace(run(), graphs=(GraphSource("graph_def", "", 0, data),))
+    (diagnosis,) = diagnose([written])
+    assert set(diagnosis.subject.graph.layers) == {"bn"}
+    (left,) = diagnosis.subject.run.graphs
+    assert (left.kind, left.data) == ("graph_def", b"")
+    assert written.graphs[0].data == data

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto import graph_pb2
 
 from bn_tb import graph
-from bn_tb.graph import graph_proto
+from bn_tb.graph import graph_proto, run_graphs, size
 from bn_tb.graph.graph_evidence import GraphEvidence, Wiring
 from bn_tb.runs.run import GraphSource
 from tests.builders import graph_bytes
@@ -121,6 +121,36 @@ def test_a_library_of_functions_that_call_themselves_is_read():
     assert wirings(found) == {Wiring.TRAIN}
 
 
+def test_the_same_graphs_are_read_once_and_others_anew(monkeypatch):
+    calls = []
+    real = run_graphs.evidence_of
+    monkeypatch.setattr(run_graphs, "evidence_of", lambda *a: calls.append(a) or real(*a))
+    monkeypatch.setattr(run_graphs, "_remembered", {})
+    wired = graph_bytes.graph(*layer("bn", "x"), *optimizer(*UPDATES))
+    unwired = graph_bytes.graph(*layer("bn", "x"), *optimizer())
+    assert [wirings(read(data)) for data in (wired, unwired, wired)] == [
+        *({Wiring.TRAIN}, {Wiring.NONE}, {Wiring.TRAIN})
+    ]
+    assert len(calls) == 2
+
+
+def test_graphs_beyond_the_limits_are_told(monkeypatch):
+    monkeypatch.setattr(run_graphs, "MOST_GRAPHS", 2)
+    graphs = [graph_bytes.graph(node(f"n{i}", "Add")) for i in range(5)]
+    found = graph.read([GraphSource("graph_def", "", 0, data) for data in graphs])
+    assert found.problems == ("3 more graphs were not read: too many in one run",)
+
+
+def test_a_graph_with_more_nodes_than_any_program_has_is_not_decoded(monkeypatch):
+    monkeypatch.setattr(size, "MOST_NODES", 100)
+    data = graph_bytes.graph(*(node(f"n{i}", "Add") for i in range(101)))
+    assert read(data).problems == (
+        "graph_def at step 7 is not readable: more than 100 nodes, or 32,768 parts",
+    )
+    few = graph_bytes.graph(*(node(f"n{i}", "Add") for i in range(100)))
+    assert size.measure("Graph", few).nodes == 100
+
+
 def chain(length: int) -> list[dict[str, object]]:
     return [node(f"n{i}", "Identity", f"n{i - 1}") for i in range(1, length)]
 
@@ -143,6 +173,7 @@ def test_time_grows_with_the_graph_and_no_faster(shape):
     """Four times the nodes take less than eight times the time of this very process."""
 
     def seconds(length: int) -> float:
+        run_graphs._remembered.clear()
         nodes = [*layer("bn", "x"), node("n0", "Identity", "x"), *shape(length), *optimizer()]
         data = graph_bytes.graph(*nodes)
         start = time.process_time()
@@ -173,7 +204,8 @@ def test_evidence_costs_a_few_times_what_decoding_costs():
         nodes = graph_pb2.GraphDef.FromString(data).node
         return [(node.name, node.op, list(node.input)) for node in nodes]
 
-    assert best(lambda: read(data)) < 8 * best(decode)
+    source = GraphSource("graph_def", "", 7, data)
+    assert best(lambda: run_graphs._read([source])) < 8 * best(decode)
 
 
 @pytest.mark.parametrize(
