@@ -24,6 +24,8 @@ if TYPE_CHECKING:  # importing tensorflow takes seconds; --help and errors do no
 UNUSABLE = 2
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
+NEEDED = ("tensorflow", "tf_keras", "filelock")
+"""Modules of the extra `train`, named like their packages."""
 
 
 def console_main() -> None:
@@ -66,9 +68,9 @@ def main(argv: list[str]) -> int:
 
 def _prepared(data_dir: pathlib.Path) -> data.Mnist:
     """Checks what can be checked before tensorflow is imported; returns the images."""
-    for module in ("tensorflow", "tf_keras", "filelock"):
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(f"{module} is not installed: pip install 'bn_tb[train]'")
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"the training needs {missing[0]}: pip install {' '.join(missing)}")
     return data.read_mnist(data_dir)
 
 
