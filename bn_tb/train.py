@@ -5,15 +5,12 @@ import importlib.util
 import itertools
 import pathlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
-
-import rich.console
-import rich.progress
 
 from bn_tb import terminal
 from bn_tb.errors import BnTbError, UsageError
-from bn_tb.training import data
+from bn_tb.training import data, progress
 from bn_tb.training.flags import help_text, parse
 from bn_tb.training.flags import options as chosen
 from bn_tb.training.options import Options
@@ -24,6 +21,8 @@ if TYPE_CHECKING:  # importing tensorflow takes seconds; --help and errors do no
 UNUSABLE = 2
 INTERRUPTED = 130
 """128 + SIGINT, as shells have it."""
+NEEDED = ("tensorflow", "tf_keras", "filelock")
+"""Modules of the extra `train`, named like their packages."""
 
 
 def console_main() -> None:
@@ -52,11 +51,15 @@ def main(argv: list[str]) -> int:
     mnist = _prepared(pathlib.Path(flags.data_dir) if flags.data_dir else data.EMBEDDED)
     from bn_tb.training.run_folders import claim_run_folders
 
-    with claim_run_folders(options.logdir, options.scope, flags.overwrite) as folders:
+    steps = options.epochs * options.steps_per_epoch
+    with (
+        claim_run_folders(options.logdir, options.scope, flags.overwrite) as folders,
+        progress.told(steps) as stepped,
+    ):
         from bn_tb.training import experiment  # everything that takes no tensorflow was checked
 
         with contextlib.closing(experiment.run(options, folders, mnist)) as results:
-            _print_epochs(results, options)
+            _print_epochs(results, options, stepped)
     terminal.write_stdout(
         f"\nDiagnose the logs:      python -m bn_tb.analyze {options.logdir}\n"
         f"Look into TensorBoard:  tensorboard --logdir {options.logdir}\n"
@@ -66,30 +69,27 @@ def main(argv: list[str]) -> int:
 
 def _prepared(data_dir: pathlib.Path) -> data.Mnist:
     """Checks what can be checked before tensorflow is imported; returns the images."""
-    for module in ("tensorflow", "tf_keras", "filelock"):
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(f"{module} is not installed: pip install 'bn_tb[train]'")
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"the training needs {missing[0]}: pip install {' '.join(missing)}")
     return data.read_mnist(data_dir)
 
 
-def _print_epochs(results: "Iterator[Epoch | Repair | None]", options: Options) -> None:
-    """Prints one line an epoch; below them a progress bar if this is a terminal."""
-    console = rich.console.Console()
-    numbers = itertools.count(1)
-    with rich.progress.Progress(
-        console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("training", total=options.epochs * options.steps_per_epoch)
-        from bn_tb.training.loop import Repair  # tensorflow is there by now
+def _print_epochs(
+    results: "Iterator[Epoch | Repair | None]", options: Options, stepped: Callable[[], None]
+) -> None:
+    """Prints one line an epoch, and what a repair gave."""
+    from bn_tb.training.loop import Repair  # tensorflow is there by now
 
-        for epoch in results:
-            if epoch is None:
-                bar.advance(task)
-            elif isinstance(epoch, Repair):
-                terminal.write_stdout(_repaired(epoch))
-            else:
-                sides = f"{_side('train', epoch.train)} | {_side('test', epoch.test)}"
-                terminal.write_stdout(f"[{next(numbers)}/{options.epochs}] {sides}\n")
+    numbers = itertools.count(1)
+    for result in results:
+        if result is None:
+            stepped()
+        elif isinstance(result, Repair):
+            terminal.write_stdout(_repaired(result))
+        else:
+            sides = f"{_side('train', result.train)} | {_side('test', result.test)}"
+            terminal.write_stdout(f"[{next(numbers)}/{options.epochs}] {sides}\n")
 
 
 def _repaired(repair: "Repair") -> str:

@@ -62,7 +62,7 @@ def _library() -> Any:
     try:
         import h5py
     except ImportError:
-        raise CheckpointError("Keras files need h5py: pip install 'bn_tb[checkpoints]'") from None
+        raise CheckpointError("Keras files need h5py: pip install h5py") from None
     return h5py
 
 

@@ -153,7 +153,7 @@ def _fsspec(url: str) -> Any:
         import fsspec.config
         import fsspec.core
     except ImportError:
-        raise UsageError(f"{url}: remote places need fsspec: pip install 'bn_tb[remote]'") from None
+        raise UsageError(f"{url}: remote places need fsspec: pip install fsspec") from None
     return fsspec
 
 

@@ -25,7 +25,7 @@ try:
     import dask
     import distributed
 except ImportError:
-    raise UsageError("--scheduler needs Dask: pip install 'bn_tb[cluster]'") from None
+    raise UsageError("--scheduler needs Dask: pip install distributed") from None
 
 PATIENCE = 30.0
 """Seconds to wait for the scheduler to answer, and for the first worker to join it."""

@@ -9,8 +9,8 @@ from bn_tb.sources.logdir import find_runs, read_logdir
 from tests.builders import event_bytes as eb
 from tests.builders.object_store import BUCKET, OPTIONS, SECRET, serving
 
-pytest.importorskip("moto", reason="needs moto: pip install 'bn_tb[dev]'")
-pytest.importorskip("s3fs", reason="needs s3fs: pip install 'bn_tb[dev]'")
+pytest.importorskip("moto", reason="needs moto: pip install '.[dev]'")
+pytest.importorskip("s3fs", reason="needs s3fs: pip install '.[dev]'")
 
 
 def steps(first, last):

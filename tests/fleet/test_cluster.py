@@ -18,7 +18,7 @@ from tests.builders import event_bytes as eb
 from tests.builders.dask_cluster import running
 from tests.places import ROOT
 
-pytest.importorskip("distributed", reason="needs Dask: pip install 'bn_tb[cluster]'")
+pytest.importorskip("distributed", reason="needs Dask: pip install '.[cluster]'")
 
 
 def stale(steps=10):

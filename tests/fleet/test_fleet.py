@@ -15,9 +15,9 @@ from tests.builders.dask_cluster import running
 from tests.builders.object_store import OPTIONS, SECRET, serving
 from tests.places import ROOT, SHARED
 
-pytest.importorskip("distributed", reason="needs Dask: pip install 'bn_tb[dev]'")
-pytest.importorskip("moto", reason="needs moto: pip install 'bn_tb[dev]'")
-pytest.importorskip("s3fs", reason="needs s3fs: pip install 'bn_tb[dev]'")
+pytest.importorskip("distributed", reason="needs Dask: pip install '.[dev]'")
+pytest.importorskip("moto", reason="needs moto: pip install '.[dev]'")
+pytest.importorskip("s3fs", reason="needs s3fs: pip install '.[dev]'")
 pytest.importorskip("torch", reason="needs PyTorch, for runs of the laboratory")
 
 CORPUS = SHARED / "corpus"

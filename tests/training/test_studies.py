@@ -201,7 +201,7 @@ def run_script(name, *flags):
 
 
 def study(name, logdir, *flags):
-    pytest.importorskip("matplotlib", reason="pip install 'bn_tb[study]'")
+    pytest.importorskip("matplotlib", reason="pip install '.[study]'")
     pytest.importorskip("bn_tb.training.tf1", reason="tensorflow is not installed")
     return run_script(f"study_{name}", f"--logdir={logdir}", *flags)
 

@@ -52,7 +52,7 @@ def test_standard_output_is_a_line_an_epoch_and_the_next_commands(trained):
 
 
 def test_nothing_of_tensorflows_noise_reaches_the_terminal(trained):
-    assert trained[1].stderr == ""
+    assert trained[1].stderr == "bn_tb: starting TensorFlow ...\nbn_tb: step 1 of 12\n"
 
 
 def test_every_step_has_scalars_and_histograms_with_the_variables_names(training):
@@ -136,7 +136,8 @@ def test_ctrl_c_leaves_readable_event_files(tmp_path):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
     assert process.returncode == 130
-    assert errors == "bn_tb: interrupted; the event files hold every step so far\n"
+    assert errors.endswith("bn_tb: interrupted; the event files hold every step so far\n")
+    assert "Traceback" not in errors
     steps = [event.step for event in read(tmp_path / "vanilla/train").Scalars("loss")]
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) >= 2

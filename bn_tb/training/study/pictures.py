@@ -43,7 +43,7 @@ def figure(path: pathlib.Path, rows: int = 1, columns: int = 1, **options: Any) 
     try:
         import matplotlib
     except ImportError as error:
-        raise UsageError("pictures need matplotlib: pip install 'bn_tb[study]'") from error
+        raise UsageError("pictures need matplotlib: pip install matplotlib") from error
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
