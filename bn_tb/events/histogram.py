@@ -32,7 +32,6 @@ _CLASS = 8  # buckets; histograms are decoded together whose numbers of buckets 
 _SHARES = np.array(BAND_LEVELS[1:-1])
 
 
-
 def _odd_numbers(count: int) -> UIntArray:
     """Returns odd 64-bit numbers without a pattern: splitmix64, https://prng.di.unimi.it.
 
