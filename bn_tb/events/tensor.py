@@ -55,6 +55,8 @@ def decode_strings(message: bytes) -> list[bytes]:
             if number == 8 and isinstance(v, bytes)
         ]
     except wire.DecodeError:
+        if len(message) > protos.LARGEST:
+            raise
         return list(protos.parse("Tensor", message).string_val[:_MOST_STRINGS])
 
 

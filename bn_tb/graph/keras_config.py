@@ -6,6 +6,8 @@ from typing import Any
 
 from bn_tb.graph.graph_evidence import LayerWiring
 
+LARGEST = 8 << 20
+"""Bytes of JSON; a model of a thousand layers has one million."""
 _MAX_DEPTH = 50  # models inside models; real ones are 2 or 3 deep
 _POSITIONS = {3: "1D", 4: "2D", 5: "3D"}  # axes of an input, and its layers: Conv1D, MaxPool2D
 _CALL_DEPTH = 6  # lists around the keyword arguments of a call: 3 in Keras 2, 2 in Keras 3
@@ -17,6 +19,8 @@ def read(data: bytes) -> dict[str, LayerWiring]:
     Raises:
       ValueError: Not JSON of a model.
     """
+    if len(data) > LARGEST:
+        raise ValueError(f"JSON of {len(data):,} bytes, more than {LARGEST:,}")
     try:
         model = json.loads(data)
     except RecursionError:

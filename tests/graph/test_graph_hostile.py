@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tensorboard.compat.proto import graph_pb2
 
 from bn_tb import graph
-from bn_tb.graph import graph_proto, run_graphs, size
+from bn_tb.graph import graph_proto, keras_config, run_graphs, size
 from bn_tb.graph.graph_evidence import GraphEvidence, Wiring
 from bn_tb.runs.run import GraphSource
 from tests.builders import graph_bytes
@@ -232,6 +232,15 @@ def test_settings_of_a_keras_layer_that_make_no_sense_are_unknown():
 def test_a_keras_model_nested_too_deeply_is_refused():
     found = read(b'{"config":' * 100_000, "keras_model")
     assert len(found.problems) == 1
+
+
+def test_a_keras_model_larger_than_any_is_not_decoded(monkeypatch):
+    monkeypatch.setattr(keras_config, "LARGEST", 100)
+    found = read(b'{"config":' + b" " * 90 + b"{}}", "keras_model")
+    assert found.problems == (
+        "keras_model at step 7 is not readable: JSON of 103 bytes, more than 100",
+    )
+    assert not read(b'{"config": {}}', "keras_model").problems
 
 
 NAMES = st.sampled_from(["bn/moving_mean", "bn/moving_variance", "a", "b", "x", "u", ""])
