@@ -30,6 +30,8 @@ TEST = [
     "pandas>=2.2",  # Series.to_pandas, for callers that have it
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild
+    "nbclient>=0.10",  # executes the example notebook, as people do
+    "ipykernel>=6.29",
     # an S3 server and its client; in one command with moto, else pip downgrades botocore
     "s3fs>=2025.2",
     "moto[server]>=5.1",
