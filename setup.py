@@ -36,6 +36,8 @@ TEST = [
     "s3fs>=2025.2",
     "moto[server]>=5.1",
 ]
+# The site. The theme is maintained until May 2027; Zensical, its successor, reads mkdocs.yml too.
+DOCS = ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"]
 CHECKS = ["ruff>=0.12", "mypy>=1.15", "types-protobuf"]
 
 setuptools.setup(
@@ -71,7 +73,8 @@ setuptools.setup(
         "remote": REMOTE,
         "checkpoints": CHECKPOINTS,
         "cluster": REMOTE + CLUSTER,
-        "dev": TRAIN + STUDY + REMOTE + CLUSTER + CHECKPOINTS + TEST + CHECKS,
+        "docs": DOCS,
+        "dev": TRAIN + STUDY + REMOTE + CLUSTER + CHECKPOINTS + TEST + DOCS + CHECKS,
     },
     entry_points={
         "console_scripts": [
