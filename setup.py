@@ -30,10 +30,14 @@ TEST = [
     "pandas>=2.2",  # Series.to_pandas, for callers that have it
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild
+    "nbclient>=0.10",  # executes the example notebook, as people do
+    "ipykernel>=6.29",
     # an S3 server and its client; in one command with moto, else pip downgrades botocore
     "s3fs>=2025.2",
     "moto[server]>=5.1",
 ]
+# The site. The theme is maintained until May 2027; Zensical, its successor, reads mkdocs.yml too.
+DOCS = ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"]
 CHECKS = ["ruff>=0.12", "mypy>=1.15", "types-protobuf"]
 
 setuptools.setup(
@@ -69,7 +73,8 @@ setuptools.setup(
         "remote": REMOTE,
         "checkpoints": CHECKPOINTS,
         "cluster": REMOTE + CLUSTER,
-        "dev": TRAIN + STUDY + REMOTE + CLUSTER + CHECKPOINTS + TEST + CHECKS,
+        "docs": DOCS,
+        "dev": TRAIN + STUDY + REMOTE + CLUSTER + CHECKPOINTS + TEST + DOCS + CHECKS,
     },
     entry_points={
         "console_scripts": [

@@ -59,6 +59,7 @@ def render(report: Report, view: View) -> str:
     console = Console(
         file=io.StringIO(),
         width=view.width,
+        force_jupyter=False,  # else a notebook gets the parts as HTML, and the caller nothing
         force_terminal=view.colour,
         color_system="standard" if view.colour else None,
         no_color=not view.colour,

@@ -34,7 +34,7 @@ def proof_of_training(subject: Subject, last_step: int) -> Proof | None:
         moved = other.activity.moved
         steps = other.activity.weight_steps(moved)
         if moved and (other is not subject or steps[0] <= last_step):
-            also = f" and {len(moved) - 1} other weights" if len(moved) > 1 else ""
+            also = f" and {count(len(moved) - 1, 'other weight')}" if len(moved) > 1 else ""
             line = f"{shortened(moved[0])}{also} changed, {span(steps)}"
             return Proof(line + _where(other, subject), True)
     if any(other.activity.weights_stand_still for other in subject.experiment):

@@ -7,7 +7,7 @@ import pytest
 
 from tests.places import ROOT
 
-SCRIPTS = ("demo", "test")
+SCRIPTS = ("demo", "docs", "test")
 
 
 @pytest.fixture
@@ -64,6 +64,6 @@ def test_a_python3_without_venv_is_one_clear_line(project, script):
     assert done.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("path", ["scripts/demo", "scripts/test", ".ci/run"])
+@pytest.mark.parametrize("path", ["scripts/demo", "scripts/docs", "scripts/test", ".ci/run"])
 def test_scripts_are_executable(path):
     assert os.access(ROOT / path, os.X_OK)
