@@ -242,6 +242,24 @@ def test_the_report_opens_offline_and_shows_the_missing_edge(page, tmp_path):
         assert page.locator(".chart .plot").count() == 4
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 390])
+def test_the_missing_edge_and_the_untrusted_steps_stand_above_the_findings(page, tmp_path, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    with offline_report(page, tmp_path, page_cases.usual(), "run=nocontrol_deps/train"):
+        edge = page.locator(".wiring .edge.missing").first
+        shaded = page.locator(".plot rect.region").first
+        finding = page.locator(".finding").first.bounding_box()["y"]
+        assert edge.bounding_box()["y"] < finding
+        assert shaded.bounding_box()["y"] < finding
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_lag_is_shown_by_the_share_of_the_initial_value(page, tmp_path):
+    with offline_report(page, tmp_path, page_cases.usual(), "run=momentum_0.999/train"):
+        titles = page.locator(".pictures .chart-title")
+        playwright.expect(titles).to_have_text(["Accuracy", "Initial value left in evaluation"])
+
+
 def test_the_report_goes_from_runs_to_layers_by_mouse(page, tmp_path):
     with offline_report(page, tmp_path, page_cases.usual()):
         assert page.locator(".overview tbody tr").count() == 6

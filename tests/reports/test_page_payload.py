@@ -176,6 +176,19 @@ def test_each_module_imports_only_modules_before_it():
         assert imported <= set(front_end.MODULES[:at])
 
 
+def explained(verdict, **how):
+    diagnosis = page_cases.diagnosis(verdict, **how)
+    entry = json_report.document(Report((diagnosis,)))["runs"][0]
+    return payload.run(entry, diagnosis)["explained"]
+
+
+def test_a_finding_is_explained_by_a_missing_edge_or_else_by_the_share_left():
+    stale, lagging = explained("stale"), explained("lagging")
+    assert stale["wiring"]["state"] == "none"
+    assert lagging["wiring"] is None
+    assert explained("healthy") is None
+
+
 def test_exported_names_are_distinct_over_all_modules():
     names = [
         name

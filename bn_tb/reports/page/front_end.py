@@ -8,7 +8,8 @@ HERE = pathlib.Path(__file__).parent / "static"
 
 MODULES = (
     *("dom.js", "words.js", "scale.js", "badge.js", "chart.js", "wiring_picture.js"),
-    *("findings.js", "layer_table.js", "run_list.js", "run_page.js", "layer_page.js", "app.js"),
+    *("metric_charts.js", "share_chart.js", "findings.js", "layer_table.js", "run_list.js"),
+    *("run_page.js", "layer_page.js", "app.js"),
 )
 """JavaScript modules in an order in which each imports only earlier ones."""
 

@@ -28,6 +28,9 @@ SPARK_POINTS = 24  # points a sparkline, which is 96 pixels wide
 CURVE_POINTS = 60  # points of a predicted curve, which is smooth
 MOST_WEIGHT = 0.99  # above it, where a statistic is going cannot be told from where it is
 PREDICTED = ("healthy", "lagging")  # others go their own way
+UNREMARKABLE = ("train", "no_training")  # states of a wiring in which no edge is missing
+MOST_LOOKED_AT = 10  # layers of a finding; they are usually alike
+FEWEST_POINTS = 4  # of a chart that is not shown
 ONE_SIGMA = [2, 6]  # places of -1 and +1 sigma in series.BAND_LEVELS
 
 
@@ -82,7 +85,31 @@ def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> 
         "rules": {rule.code: rule.name for rule in ALL_RULES if rule.code in _causes(diagnosis)},
         "untrusted": untrusted(diagnosis),
         "metrics": metric_charts.metric_charts(diagnosis.subject, points),
+        "explained": _explained(diagnosis),
     }
+
+
+def _explained(diagnosis: RunDiagnosis) -> Payload | None:
+    """The one picture that explains the first finding, of one layer that it names.
+
+    The wiring of a layer whose updates training does not run, or else how much of the initial
+    value is left. None if neither is known, or nothing is wrong.
+    """
+    named = next((finding.layers for finding in diagnosis.findings if finding.layers), ())
+    pictures = (_one_picture(diagnosis, name) for name in named[:MOST_LOOKED_AT])
+    return next(filter(None, pictures), None)
+
+
+def _one_picture(diagnosis: RunDiagnosis, name: str) -> Payload | None:
+    try:
+        charts = layer(diagnosis, name, FEWEST_POINTS)
+    except KeyError:
+        return None  # a finding may name a layer of the graph alone
+    wired, left = charts["wiring"], charts["share"]
+    missing = wired is not None and wired["state"] not in UNREMARKABLE
+    if not missing and left is None:
+        return None
+    return {"layer": name, "wiring": wired if missing else None, "share": left}
 
 
 def _causes(diagnosis: RunDiagnosis) -> set[str]:

@@ -3,7 +3,8 @@
 import { badge } from './badge.js';
 import { chart } from './chart.js';
 import { html } from './dom.js';
-import { metricCharts, stepDomain } from './run_page.js';
+import { metricCharts, stepDomain } from './metric_charts.js';
+import { shareChart, trustedMark } from './share_chart.js';
 import { count, share, step, value } from './words.js';
 import { wiringPicture } from './wiring_picture.js';
 
@@ -107,31 +108,6 @@ function predicted({ predicted: curve }, judged) {
     label: 'heading for', tone: 'healthy', dashed: true, steps: ends,
     low: [target[0], target[0]], high: [target[1], target[1]],
   }];
-}
-
-function trustedMark(judged) {
-  return judged.trusted_from !== null && judged.trusted_from > judged.first_step && judged.trusted_from <= judged.last_step
-    ? [{ step: judged.trusted_from, label: `trusted from step ${step(judged.trusted_from)}`, tone: 'healthy' }] : [];
-}
-
-/** How much of the initial value is left, as it is and as the momentum predicts. */
-function shareChart(data, judged, domain, cursor) {
-  const ends = [judged.first_step, judged.last_step];
-  const series = [{
-    label: data.stuck ? `with updates at momentum ${value(data.momentum)}` : 'share left',
-    tone: 'accent', dashed: data.stuck, steps: data.steps, values: data.predicted,
-  }];
-  if (data.stuck) series.unshift({ label: 'this run', tone: 'bad', steps: ends, values: [1, 1] });
-  return chart({
-    title: 'Initial value left in evaluation',
-    label: data.stuck ? 'All of the initial value is left.' : `Share of the initial value that is left; at the end ${share(judged.initial_weight)}.`,
-    domain,
-    range: [0, 1.06],
-    format: share,
-    series,
-    levels: [{ value: data.limit, label: `trusted below ${share(data.limit)}` }],
-    marks: trustedMark(judged),
-  }, cursor);
 }
 
 function wiringSection(wiring, layer) {

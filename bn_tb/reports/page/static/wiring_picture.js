@@ -2,21 +2,21 @@
 
 import { html, svg } from './dom.js';
 
-const WIDTH = 220;
+const WIDTH = 194;
 const HEIGHT = 44;
-const COLUMN = [4, 276, 548]; // batch statistic, update op, variable
+const COLUMN = [4, 230, 456]; // batch statistic, update op, variable
 const ROWS = [4, 188]; // moving mean, moving variance
 const MIDDLE = 96; // the train op stands between the two update ops
-const LETTERS = 27; // of a name that fit into a box
+const LETTERS = 24; // of a name that fit into a box
 
-/** Returns the picture of a layer's wiring with its caption. */
-export function wiringPicture(wiring, layer) {
+/** Returns the picture of a layer's wiring with its caption, below a title where one is given. */
+export function wiringPicture(wiring, layer, title = null) {
   const drawing = svg('svg', {
     class: 'wiring', viewBox: `0 0 ${COLUMN[2] + WIDTH + 4} ${ROWS[1] + HEIGHT + 4}`, role: 'img',
     'aria-label': wiring.caption,
   }, arrowHeads(), wiring.rows.map((row, i) => statisticRow(row, ROWS[i], layer)), trainPart(wiring));
   return html('figure', { class: 'wiring-figure' },
-    html('figcaption', {}, wiring.caption), html('div', { class: 'scroll-x' }, drawing));
+    html('figcaption', {}, title && html('span', { class: 'chart-title' }, title), html('span', {}, wiring.caption)), html('div', { class: 'scroll-x' }, drawing));
 }
 
 function arrowHeads() {
