@@ -37,9 +37,11 @@ class Modes:
         standard deviation in training mode, or None.
       scores: Share of right answers in evaluation and training mode, or None without labels.
       batches: Number of batches.
+      session: Whether it is a TensorFlow 1 session.
     """
 
     layers: tuple[LayerModes, ...]
     difference: float | None
     scores: tuple[float, float] | None
     batches: int
+    session: bool = False

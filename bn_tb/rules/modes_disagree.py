@@ -62,6 +62,7 @@ If training ran in training mode, estimate the statistics anew, from training ba
     bn_tb.recalibrate(model, batches)
 
 and mend the cause for the next training."""
+SESSION = "bn_tb.monitor.tf1.recalibrate(session, feeds)"
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
@@ -86,7 +87,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             f"{layers_in_words([layer.name for layer in found])} explain it: {_cause(worst)}."
         ),
         proof=tuple(map(_line, found[:5])),
-        fix=FIX,
+        fix=FIX.replace("bn_tb.recalibrate(model, batches)", SESSION) if modes.session else FIX,
         layers=tuple(layer.name for layer in found),
         severity=Severity.ERROR if modes.difference > limits["wrong"] else Severity.WARNING,
     )

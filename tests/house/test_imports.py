@@ -66,7 +66,7 @@ def test_a_module_imports_only_from_its_own_and_earlier_stages(path):
     assert [name for name in ours if name in ORDER and ORDER.index(name) > own] == []
 
 
-ADAPTERS = {"repair/pytorch.py", "monitor/pytorch.py", "monitor/tf1.py"}
+ADAPTERS = {"repair/pytorch.py", "repair/tf1.py", "monitor/pytorch.py", "monitor/tf1.py"}
 """Imported for models and sessions of their framework only."""
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import bn_tb
 from bn_tb.training.tf1 import tf as v1  # before anything imports tensorflow
 import tensorflow as tf
-from bn_tb.monitor.tf1 import BatchNormHook, recalibrate
+from bn_tb.monitor.tf1 import BatchNormHook, check, recalibrate
 
 
 v1.disable_eager_execution()
@@ -47,13 +47,18 @@ with warnings.catch_warnings(record=True) as caught:
         test = dict(zip((x, y), batch(1000)))
         before = raw.run(right, test)
         feeds = [dict(zip((x, y, training), (*batch(), True))) for _ in range(16)]
+        held = raw.run(hook._variables)
+        checked = check(raw, feeds, logits, {training: False})
+        same = all((one == other).all() for one, other in zip(held, raw.run(hook._variables)))
         done = recalibrate(raw, feeds)
+        again = check(raw, feeds, logits, {training: False})
         after = raw.run(right, test)
         mean = raw.run(dense, {x: np.concatenate([feed[x] for feed in feeds])}).mean(0)
         stored = done.after["bn"].mean
 told = [one for one in caught if issubclass(one.category, bn_tb.BatchNormWarning)]
 print(sorted({str(one.message).split(":")[0] for one in told}))
 print(before < 0.9, after > 0.97, np.abs(mean - stored).max() < 1e-4)
+print([one.code for one in checked.findings], same, again.verdict, checked.findings[0].fix)
 judged = bn_tb.diagnose(bn_tb.read_logdir(sys.argv[1]))
 print([(one.verdict, one.layers[0].last_step) for one in judged])
 """
@@ -65,7 +70,9 @@ def test_a_stale_session_is_warned_of_and_repaired(tmp_path):
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
-    told, numbers, judged = done.stdout.strip().splitlines()[-3:]
+    told, numbers, *checked, judged = done.stdout.strip().splitlines()
+    assert checked[0].startswith("['BN503'] True healthy")
+    assert "bn_tb.monitor.tf1.recalibrate(session, feeds)" in " ".join(checked)
     assert told == "['BN101 never-updated']"
     assert numbers == "True True True"
     assert judged.startswith("[('healthy', ")  # the last look came after the repair
