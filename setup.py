@@ -37,7 +37,12 @@ TEST = [
     "moto[server]>=5.1",
 ]
 # The site. The theme is maintained until May 2027; Zensical, its successor, reads mkdocs.yml too.
-DOCS = ["mkdocs>=1.6", "mkdocs-material>=9.6", "mkdocstrings[python]>=0.29"]
+DOCS = [
+    "mkdocs>=1.6",
+    "mkdocs-material>=9.6",
+    "mkdocstrings[python]>=0.29",
+    "ruff>=0.12",  # lays out long signatures
+]
 CHECKS = ["ruff>=0.12", "mypy>=1.15", "types-protobuf"]
 
 setuptools.setup(

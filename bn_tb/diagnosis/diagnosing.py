@@ -135,10 +135,16 @@ def _diagnosis(subject: Subject, options: Options, rules: Iterable[Rule]) -> Run
         subject=subject,
         verdict=verdict,
         layers=layers,
-        findings=tuple(finding for finding in findings if options.reports(finding.code)),
+        findings=tuple(finding for finding in findings if _wanted(finding, options)),
         remark=remark_of(subject, verdict, findings, options.limits_of(GAP)),
         wiring_judged=subject.graph is not None and bool(subject.graph.layers),
     )
+
+
+def _wanted(finding: Finding, options: Options) -> bool:
+    """Returns whether to report a finding; what only says what ignored ones cost goes with them."""
+    cost = finding.code == GAP.code and all(map(options.ignores, finding.causes))
+    return options.reports(finding.code) and not cost
 
 
 def _without_frozen(subject: Subject, options: Options) -> Subject:

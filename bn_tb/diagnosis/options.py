@@ -43,4 +43,8 @@ class Options:
     def reports(self, code: str) -> bool:
         """Returns whether findings of a code are wanted."""
         selected = not self.select or code.startswith(self.select)
-        return selected and not (self.ignore and code.startswith(self.ignore))
+        return selected and not self.ignores(code)
+
+    def ignores(self, code: str) -> bool:
+        """Returns whether findings of a code are expressly not wanted."""
+        return bool(self.ignore) and code.startswith(self.ignore)

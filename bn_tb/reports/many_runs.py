@@ -12,8 +12,8 @@ from bn_tb.reports.prose import Prose
 from bn_tb.reports.report import Report
 from bn_tb.reports.safe_text import one_line
 
-MANY = 30
-"""Runs above which findings are told together first; a screen holds about so many rows."""
+MANY = 10
+"""Runs above which findings are told together first: two lines each, they fill a small screen."""
 SETTINGS = 3
 """Settings named that the runs of a finding share."""
 

@@ -3,6 +3,7 @@
 import dataclasses
 import enum
 import functools
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 
@@ -71,8 +72,16 @@ class Report:
                 yield run, finding
 
     def suppressed(self, run: RunDiagnosis, finding: Finding) -> str:
-        """Returns the reasons for which a finding is accepted, or an empty string."""
-        entries = accepting(self.suppressions, run.subject.run.name, finding)
+        """Returns the reasons for which a finding is accepted, or an empty string.
+
+        Who accepted a cause accepted what it costs: BN501 goes with all that explains it.
+        """
+        name = run.subject.run.name
+        entries = accepting(self.suppressions, name, finding)
+        if not entries and finding.code == "BN501":
+            explaining = [one for one in run.findings if one.code in finding.causes]
+            accepted = [accepting(self.suppressions, name, one) for one in explaining]
+            entries = tuple(itertools.chain(*accepted)) if all(accepted) else ()
         return "; ".join(dict.fromkeys(entry.reason for entry in entries))
 
     def known(self, finding: Finding) -> bool:

@@ -41,9 +41,11 @@ def test_equal_findings_are_told_once_with_what_their_runs_share(sweep):
     assert len(text.splitlines()) < 120
 
 
-def test_a_screenful_of_runs_is_told_run_by_run(sweep):
-    few = dataclasses.replace(sweep, runs=sweep.runs[:20])
-    assert "never-updated in 20 runs" not in render(few, "text")
+def test_findings_of_a_sweep_of_twenty_are_told_together_and_those_of_ten_run_by_run(sweep):
+    twenty = dataclasses.replace(sweep, runs=sweep.runs[30:50])
+    assert "BN101  never-updated in 10 runs, all with wiring=none\n" in render(twenty, "text")
+    ten = dataclasses.replace(sweep, runs=sweep.runs[35:45])
+    assert "never-updated in" not in render(ten, "text")
 
 
 def test_verdicts_are_counted_by_a_setting(sweep):

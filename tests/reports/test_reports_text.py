@@ -168,3 +168,14 @@ def test_a_report_of_warnings_says_why_it_does_not_fail():
     text = bn_tb.render([dataclasses.replace(stale, findings=warnings)])
     assert text.endswith("only errors fail; --fail_on=warning fails on warnings, too\n")
     assert "--fail_on" not in bn_tb.render([stale])
+
+
+def test_a_flag_that_would_change_nothing_is_not_offered():
+    ignored = dataclasses.replace(made.stale(), findings=())
+    assert "--fail_on" not in bn_tb.render([ignored])
+    (one,) = made.stale().findings
+    warned = dataclasses.replace(
+        made.stale(), findings=(dataclasses.replace(one, severity=bn_tb.Severity.WARNING),)
+    )
+    accepted = (bn_tb.Suppression("BN101", "known"),)
+    assert "--fail_on" not in bn_tb.render(bn_tb.Report((warned,), suppressions=accepted))
