@@ -3,6 +3,7 @@
 https://github.com/pytorch/pytorch/blob/v2.9.0/torch/serialization.py; nothing in them is executed.
 """
 
+import functools
 import struct
 from collections.abc import Mapping
 from typing import Any
@@ -45,7 +46,7 @@ def read_zip(file: RangeFile, index: ZipIndex) -> Contents:
     if not name:
         raise CheckpointError("a zip archive, but not of torch.save: there is no data.pkl in it")
     folder = name.removesuffix("data.pkl")
-    value, _ = load(index.read(index.members[name]), 0, torch_values.build, torch_values.storage_of)
+    value = _loaded(index.read(index.members[name]))
     order = index.members.get(f"{folder}byteorder")
     big = order is not None and index.read(order) == b"big"
     places = dict[str, Place]()
@@ -57,6 +58,12 @@ def read_zip(file: RangeFile, index: ZipIndex) -> Contents:
         return places[storage.key]
 
     return _contents("PyTorch", value, locate)
+
+
+@functools.lru_cache(1)
+def _loaded(pickled: bytes) -> Any:
+    """Returns the value of a pickle; those of one training are often equal, byte for byte."""
+    return load(pickled, 0, torch_values.build, torch_values.storage_of)[0]
 
 
 def _reader(file: RangeFile, index: ZipIndex, member: Member | None) -> Any:
