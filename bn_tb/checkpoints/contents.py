@@ -99,6 +99,18 @@ class Contents:
     graphs: tuple[tuple[str, bytes], ...] = ()
     remark: str = ""
 
+    def with_part(self, other: "Contents") -> "Contents":
+        """Returns this together with another file of the same checkpoint."""
+        steps = [one for one in (self.optimizer_steps, other.optimizer_steps) if one is not None]
+        return dataclasses.replace(
+            self,
+            tensors={**self.tensors, **other.tensors},
+            numbers={**self.numbers, **other.numbers},
+            optimizer_steps=max(steps, default=None),
+            graphs=self.graphs or other.graphs,
+            remark=self.remark or other.remark,
+        )
+
 
 _PLAIN = frozenset(
     (

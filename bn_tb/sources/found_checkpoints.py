@@ -16,6 +16,8 @@ _AMBIGUOUS = (".h5", ".hdf5", ".bin", ".tar", ".index", ".meta")
 _MODEL = re.compile(r"model|weight|ckpt|checkpoint|epoch|best|last|final|net|\.data-\d{5}-of", re.I)
 _PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
 _INDEX = ".index"
+_SHARD = re.compile(r"(.+?)[-_.](\d{5})-of-(\d{5})(\.(?:safetensors|bin|pth|pt|ckpt))")
+"""Names of the parts that Hugging Face's libraries cut one model into."""
 
 _HOLDERS = frozenset(
     (
@@ -36,21 +38,25 @@ class FoundCheckpoint:
       path: Its path; of one with an index what TensorFlow calls its prefix.
       main: The file, or the index.
       parts: Data files and graph of one with an index, by what follows the prefix.
+      shards: Of one that was cut into files of one format, those after the first.
+      missing: How many of these are not there.
     """
 
     path: str
     main: FoundFile
     parts: Mapping[str, FoundFile] = dataclasses.field(default_factory=dict)
+    shards: tuple[FoundFile, ...] = ()
+    missing: int = 0
 
     @property
     def has_index(self) -> bool:
         """Whether it is an index with data files."""
-        return self.main.path != self.path
+        return self.main.path == f"{self.path}{_INDEX}"
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return self.main.size + sum(file.size for file in self.parts.values())
+        return self.main.size + sum(file.size for file in (*self.parts.values(), *self.shards))
 
     @property
     def modified(self) -> float:
@@ -77,19 +83,27 @@ def is_run(files: Iterable[FoundFile]) -> bool:
 def together(files: Iterable[FoundFile]) -> list[FoundCheckpoint]:
     """Returns checkpoints in the order of their numbers; parts without their index are left out."""
     parts: dict[str, dict[str, FoundFile]] = {}
+    cut: dict[tuple[str, int], dict[int, FoundFile]] = {}
     mains = list[FoundFile]()
     for file in files:
-        part = _PART.fullmatch(file.path)
+        part, shard = _PART.fullmatch(file.path), _SHARD.fullmatch(file.path)
         if part:
             parts.setdefault(part[1], {})[file.path[len(part[1]) :]] = file
+        elif shard:
+            cut.setdefault((shard[1] + shard[4], int(shard[3])), {})[int(shard[2])] = file
         else:
             mains.append(file)
-    found = list[FoundCheckpoint]()
+    found = [_put_together(path, count, shards) for (path, count), shards in cut.items()]
     for main in mains:
         path = main.path.removesuffix(_INDEX)
         own = parts.get(path, {})
         found.append(FoundCheckpoint(path, main, own))
     return sorted(found, key=lambda one: _natural(one.path))
+
+
+def _put_together(path: str, count: int, shards: Mapping[int, FoundFile]) -> FoundCheckpoint:
+    first, *rest = (shards[at] for at in sorted(shards))
+    return FoundCheckpoint(path, first, shards=tuple(rest), missing=max(count - len(shards), 0))
 
 
 def homes(checkpoints: Collection[str], runs: Collection[str]) -> dict[str, str]:

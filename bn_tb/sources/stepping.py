@@ -73,11 +73,12 @@ def _optimized(_: str, snapshot: Snapshot) -> float | None:
     return float(steps) if steps is not None and steps > 1 else None
 
 
-def _in_name(path: str, _: Snapshot) -> float | None:
+def number_in_name(path: str) -> int | None:
+    """Returns the step or epoch that a file is named after, or None."""
     name = posixpath.basename(path.replace("\\", "/"))
     named, numbers = _NAMED_STEP.findall(name), _NUMBER.findall(name)
     found = named or numbers
-    return float(found[-1]) if found else None
+    return int(found[-1]) if found else None
 
 
 _COUNTERS: tuple[tuple[Counter, bool], ...] = (
@@ -86,5 +87,5 @@ _COUNTERS: tuple[tuple[Counter, bool], ...] = (
     (_optimized, True),
     (_named(_VAGUE), False),
     (_named(("epoch", "epochs", "current_epoch")), False),
-    (_in_name, False),
+    (lambda path, _: number_in_name(path), False),
 )

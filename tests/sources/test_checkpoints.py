@@ -55,6 +55,47 @@ def test_frozen_statistics_are_one_curve_although_no_update_was_counted(tmp_path
     assert layers(tmp_path) == {"bn": [1, 2, 3]}
 
 
+def test_models_of_one_shape_side_by_side_stay_apart(tmp_path):
+    for epoch in (10, 20):
+        write(tmp_path / f"{epoch}_net_G_A.safetensors", 7 * epoch, [epoch, 1])
+        write(tmp_path / f"{epoch}_net_G_B.safetensors", 5 * epoch, [epoch, 2])
+    found = layers(tmp_path)
+    assert sorted(found.values()) == [[50, 100], [70, 140]]
+    assert all(name.endswith(("G_A/bn", "G_B/bn")) for name in found)
+
+
+def test_the_best_and_the_last_of_a_training_are_one_curve(tmp_path):
+    write(tmp_path / "resnet18_best.safetensors", 300, [3, 1])
+    write(tmp_path / "resnet18_last.safetensors", 500, [5, 1])
+    assert layers(tmp_path) == {"bn": [300, 500]}
+
+
+def cut(folder, names):
+    """Writes one model cut into two files, as Hugging Face's libraries do."""
+    values = {
+        "bn.running_mean": ("F32", np.float32([1, 2])),
+        "bn.running_var": ("F32", np.float32([3, 4])),
+    }
+    for at, (name, value) in enumerate(values.items(), 1):
+        if at in names:
+            path = folder / f"model-{at:05d}-of-00002.safetensors"
+            path.write_bytes(cb.safetensors({name: value}))
+    (folder / "model.safetensors.index.json").write_text("{}")
+
+
+def test_a_model_cut_into_files_is_one_checkpoint(tmp_path):
+    cut(tmp_path, (1, 2))
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert set(run.histograms) == {"bn.running_mean", "bn.running_var"}
+    assert [one.name for one in run.checkpoints] == ["model.safetensors"]
+
+
+def test_parts_that_are_missing_are_told(tmp_path):
+    cut(tmp_path, (1,))
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert [file.detail for file in run.files] == ["1 of its parts is missing: copy it too"]
+
+
 def test_numbered_trainings_stay_apart(tmp_path):
     for fold in (1, 2):
         for epoch in (1, 2):
