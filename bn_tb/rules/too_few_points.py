@@ -26,7 +26,7 @@ Log at more steps, and analyze the run that trains: its folder, or the folder ab
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.evidence.lag import is_warm, may_be_young
+from bn_tb.evidence.lag import may_be_young
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._training import proof_of_training
 from bn_tb.rules._words import count, layers_in_words
@@ -50,7 +50,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     few = [
         layer
         for layer, lag in zip(subject.layers, subject.lags, strict=True)
-        if layer.motion is Motion.SNAPSHOT and layer.mixed == 1 and not is_warm(lag)
+        if layer.motion is Motion.SNAPSHOT and layer.mixed == 1 and lag.weight is None
     ]
     saved = [layer for layer in few if layer.saved]
     young = [
@@ -78,9 +78,22 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     if initial and proof_of_training(subject, max(_last(layer) for layer in initial)) is None:
         yield _evidence(
             initial,
-            "are initial, and the weights that are logged do not change: this run does not train, "
-            "so nothing can be concluded",
+            _NOTHING_TRAINS if any(map(_has_two_points, initial)) else _NOTHING_TELLS,
         )
+
+
+_NOTHING_TRAINS = (
+    "are initial, and the weights that are logged do not change: this run does not train, so "
+    "nothing can be concluded"
+)
+_NOTHING_TELLS = (
+    "are initial in one checkpoint, in which nothing shows that the network was trained: nothing "
+    "can be concluded"
+)
+
+
+def _has_two_points(layer: BatchNormLayer) -> bool:
+    return any(series.steps.size > 1 for _, series in layer.statistics)
 
 
 def _last(layer: BatchNormLayer) -> int:

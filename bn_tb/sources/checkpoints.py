@@ -5,11 +5,11 @@ import dataclasses
 import itertools
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from bn_tb.checkpoints import formats
+from bn_tb.checkpoints import formats, keras_metadata
 from bn_tb.checkpoints.contents import CheckpointError
 from bn_tb.checkpoints.snapshot import Snapshot, snapshot_of
 from bn_tb.files import place
@@ -68,6 +68,9 @@ def _some(found: Sequence[FoundCheckpoint]) -> Sequence[FoundCheckpoint]:
 def _read(found: FoundCheckpoint, patterns: TagPatterns) -> tuple[FileReport, Snapshot | None]:
     """Returns what became of a checkpoint, and what it holds."""
     report = FileReport(found.path, found.size, 0, "ok", kind="checkpoint")
+    if found.problem:
+        status = _FOREIGN if may_be_foreign(found.main.path) else "corrupt"
+        return dataclasses.replace(report, status=status, detail=found.problem), None
     try:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(place.open_file(found.main))
@@ -318,10 +321,17 @@ def _told(group: Sequence[_Read], steps: Steps, prefix: str) -> tuple[Checkpoint
 def _graphs(one: _Read) -> tuple[GraphSource, ...]:
     """Returns the graph or configuration of a checkpoint: inside it, or the MetaGraph beside it."""
     found = [GraphSource(kind, "", 0, data) for kind, data in one.snapshot.graphs]
-    meta = one.found.parts.get(".meta")
-    if meta is not None and meta.size <= _LARGEST_GRAPH:
-        with contextlib.suppress(OSError):
-            found += [
-                GraphSource("meta_graph_def", "", 0, data) for data in place.read_each([meta])
-            ]
+    for part, kind, decode in _BESIDE:
+        file = one.found.parts.get(part)
+        if file is not None and file.size <= _LARGEST_GRAPH:
+            with contextlib.suppress(OSError, CheckpointError):
+                data = decode(place.read_each([file])[0])
+                found.append(GraphSource(kind, "", 0, data))
     return tuple(found)
+
+
+_BESIDE: tuple[tuple[str, str, Callable[[bytes], bytes]], ...] = (
+    (".meta", "meta_graph_def", bytes),
+    ("keras_metadata.pb", "keras_model", keras_metadata.configuration),
+)
+"""Files beside a checkpoint that tell its graph or configuration, and what they hold."""

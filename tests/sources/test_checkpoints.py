@@ -96,6 +96,21 @@ def test_parts_that_are_missing_are_told(tmp_path):
     assert [file.detail for file in run.files] == ["1 of its parts is missing: copy it too"]
 
 
+@pytest.mark.parametrize("part", [".data-00000-of-00001", ".meta"])
+def test_a_checkpoint_without_its_index_is_told(part, tmp_path):
+    (tmp_path / f"model.ckpt-7{part}").write_bytes(bytes(16))
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert [(file.status, file.path[-12:]) for file in run.files] == [("corrupt", "model.ckpt-7")]
+    assert "copy the .index file too" in run.files[0].detail
+
+
+def test_a_part_that_was_left_behind_is_not_told_beside_a_checkpoint(tmp_path):
+    (tmp_path / "model.ckpt-7.data-00000-of-00001").write_bytes(bytes(16))
+    write(tmp_path / "net_8.safetensors", 8, [1, 1])
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert [file.status for file in run.files] == ["ok"]
+
+
 def test_numbered_trainings_stay_apart(tmp_path):
     for fold in (1, 2):
         for epoch in (1, 2):
