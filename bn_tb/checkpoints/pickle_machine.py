@@ -4,7 +4,7 @@ The opcodes are those of protocols 0 to 5, as `pickletools` of Python describes 
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from bn_tb.checkpoints.contents import CheckpointError
@@ -22,7 +22,21 @@ _LONGEST_NUMBER = 1 << 10  # bytes or digits; larger ones take quadratic time
 _PROTOCOL = 5
 
 
-def load(data: bytes, at: int, build: Build, persistent: Persistent) -> tuple[Any, int]:
+class WrittenInt(int):
+    """A number of a pickle that knows where it is written."""
+
+    at: int
+
+
+class WrittenFloat(float):
+    """The same for one with a fraction."""
+
+    at: int
+
+
+def load(
+    data: bytes, at: int, build: Build, persistent: Persistent, written: list[int] | None = None
+) -> tuple[Any, int]:
     """Returns the value of the pickle that begins at `at`, and where the pickle ends.
 
     Time and memory are at most proportional to its length.
@@ -32,6 +46,7 @@ def load(data: bytes, at: int, build: Build, persistent: Persistent) -> tuple[An
       at: Where the pickle begins.
       build: What calls of globals stand for.
       persistent: What persistent identifiers stand for.
+      written: Gets where numbers are written, which then are `WrittenInt` and `WrittenFloat`.
 
     Raises:
       CutOffError: It goes on after the end of `data`.
@@ -39,7 +54,7 @@ def load(data: bytes, at: int, build: Build, persistent: Persistent) -> tuple[An
     """
     machine = Machine(build, persistent)
     try:
-        return _run(machine, data, at)
+        return _run(machine, data, at, _STEPS if written is None else _noting(written))
     except (struct.error, EOFError):
         raise CutOffError("a pickle that is cut off; copy the file again") from None
     except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
@@ -48,8 +63,8 @@ def load(data: bytes, at: int, build: Build, persistent: Persistent) -> tuple[An
         raise CheckpointError("not a sound pickle") from None
 
 
-def _run(m: Machine, data: bytes, at: int) -> tuple[Any, int]:
-    steps, end = _STEPS, len(data)
+def _run(m: Machine, data: bytes, at: int, steps: Sequence["_Step | None"]) -> tuple[Any, int]:
+    end = len(data)
     while at < end:
         opcode = data[at]
         if opcode == _STOP:
@@ -109,6 +124,17 @@ def _number(code: struct.Struct) -> _Step:
     def step(m: Machine, data: bytes, at: int) -> int:
         m.stack.append(unpack(data, at)[0])
         return at + size
+
+    return step
+
+
+def _noted(code: struct.Struct, kind: type[WrittenInt | WrittenFloat], places: list[int]) -> _Step:
+    def step(m: Machine, data: bytes, at: int) -> int:
+        number = kind(code.unpack_from(data, at)[0])
+        number.at = at
+        places.append(at)
+        m.stack.append(number)
+        return at + code.size
 
     return step
 
@@ -407,3 +433,15 @@ _BY_OPCODE: dict[bytes, _Step] = {
     }.items()
 }  # fmt: skip
 _STEPS = [_BY_OPCODE.get(bytes([opcode])) for opcode in range(256)]
+
+NUMBERS = {ord("G"): _DOUBLE, ord("J"): _INT, ord("K"): _OCTET, ord("M"): _SHORT}
+"""Codes of the numbers that `WrittenInt` and `WrittenFloat` are made of, by opcode."""
+
+
+def _noting(places: list[int]) -> "list[_Step | None]":
+    """Returns steps that note where numbers are written."""
+    steps = list(_STEPS)
+    for opcode, code in NUMBERS.items():
+        kind = WrittenFloat if code is _DOUBLE else WrittenInt
+        steps[opcode] = _noted(code, kind, places)
+    return steps

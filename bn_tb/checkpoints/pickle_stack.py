@@ -101,7 +101,7 @@ def _mapping(args: tuple[Any, ...]) -> dict[Any, Any]:
 
 def key_of(value: Any) -> Any:
     """Returns what stands for a key: plain values, tuples of them, else a key like no other."""
-    if type(value) in _PLAIN:
+    if isinstance(value, _PLAIN):
         return value
     if type(value) is tuple and all(type(part) in _PLAIN for part in value):
         return value
