@@ -15,6 +15,9 @@ from bn_tb.checkpoints.pickle_stack import (
     Inert,
     Machine,
     Persistent,
+    Written,
+    WrittenFloat,
+    WrittenInt,
     key_of,
 )
 
@@ -22,20 +25,8 @@ _LONGEST_NUMBER = 1 << 10  # bytes or digits; larger ones take quadratic time
 _PROTOCOL = 5
 
 
-class WrittenInt(int):
-    """A number of a pickle that knows where it is written."""
-
-    at: int
-
-
-class WrittenFloat(float):
-    """The same for one with a fraction."""
-
-    at: int
-
-
 def load(
-    data: bytes, at: int, build: Build, persistent: Persistent, written: list[int] | None = None
+    data: bytes, at: int, build: Build, persistent: Persistent, written: list[Written] | None = None
 ) -> tuple[Any, int]:
     """Returns the value of the pickle that begins at `at`, and where the pickle ends.
 
@@ -46,7 +37,7 @@ def load(
       at: Where the pickle begins.
       build: What calls of globals stand for.
       persistent: What persistent identifiers stand for.
-      written: Gets where numbers are written, which then are `WrittenInt` and `WrittenFloat`.
+      written: Gets the numbers, which then know where they are written.
 
     Raises:
       CutOffError: It goes on after the end of `data`.
@@ -128,11 +119,11 @@ def _number(code: struct.Struct) -> _Step:
     return step
 
 
-def _noted(code: struct.Struct, kind: type[WrittenInt | WrittenFloat], places: list[int]) -> _Step:
+def _noted(code: struct.Struct, kind: type[Written], numbers: list[Written]) -> _Step:
     def step(m: Machine, data: bytes, at: int) -> int:
         number = kind(code.unpack_from(data, at)[0])
         number.at = at
-        places.append(at)
+        numbers.append(number)
         m.stack.append(number)
         return at + code.size
 
@@ -438,10 +429,10 @@ NUMBERS = {ord("G"): _DOUBLE, ord("J"): _INT, ord("K"): _OCTET, ord("M"): _SHORT
 """Codes of the numbers that `WrittenInt` and `WrittenFloat` are made of, by opcode."""
 
 
-def _noting(places: list[int]) -> "list[_Step | None]":
-    """Returns steps that note where numbers are written."""
+def _noting(numbers: list[Written]) -> "list[_Step | None]":
+    """Returns steps that note the numbers and where they are written."""
     steps = list(_STEPS)
     for opcode, code in NUMBERS.items():
         kind = WrittenFloat if code is _DOUBLE else WrittenInt
-        steps[opcode] = _noted(code, kind, places)
+        steps[opcode] = _noted(code, kind, numbers)
     return steps

@@ -58,6 +58,22 @@ class _Key:
     value: object
 
 
+class WrittenInt(int):
+    """A number that knows where in its pickle it is written, and whether it is a key."""
+
+    at = 0
+    is_key = False
+
+
+class WrittenFloat(float):
+    """The same for one with a fraction."""
+
+    at = 0
+    is_key = False
+
+
+Written = WrittenInt | WrittenFloat
+
 Build = Callable[[Global, tuple[Any, ...]], Any]
 """Returns what a call of a global stands for, `NotImplemented` if it knows no better."""
 Persistent = Callable[[Any], Any]
@@ -101,11 +117,13 @@ def _mapping(args: tuple[Any, ...]) -> dict[Any, Any]:
 
 def key_of(value: Any) -> Any:
     """Returns what stands for a key: plain values, tuples of them, else a key like no other."""
-    if isinstance(value, _PLAIN):
+    if type(value) is str:
         return value
-    if type(value) is tuple and all(type(part) in _PLAIN for part in value):
-        return value
-    return _Key(value)
+    parts = value if type(value) is tuple else (value,)
+    for part in parts:
+        if isinstance(part, Written):
+            part.is_key = True
+    return value if all(isinstance(part, _PLAIN) for part in parts) else _Key(value)
 
 
 def _empty(args: tuple[Any, ...]) -> Any:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_tb.checkpoints import torch_names, torch_values
-from bn_tb.checkpoints.pickle_machine import NUMBERS, WrittenFloat, WrittenInt, load
+from bn_tb.checkpoints.pickle_machine import NUMBERS, load
+from bn_tb.checkpoints.pickle_stack import Written, WrittenInt
 from bn_tb.checkpoints.torch_values import Tensor
 
 _LARGEST = 1 << 22
@@ -60,25 +61,28 @@ class Pickles:
         if last is not None and last.fits(pickled):
             return last.filled(pickled)
         build, storage_of = torch_values.build, torch_values.storage_of
-        places = list[int]()
-        found = torch_names.find(load(pickled, 0, build, storage_of, places)[0])
-        template = _Template(pickled, found, _free(pickled, found, places))
+        numbers = list[Written]()
+        found = torch_names.find(load(pickled, 0, build, storage_of, numbers)[0])
+        template = _Template(pickled, found, _free(pickled, found, numbers))
         self._last = template if len(pickled) <= _LARGEST else None
         return template.filled(pickled)
 
 
 def _read(number: Any, pickled: bytes) -> Any:
-    if not isinstance(number, WrittenInt | WrittenFloat):
+    if not isinstance(number, Written):
         return number
     return NUMBERS[pickled[number.at - 1]].unpack_from(pickled, number.at)[0]
 
 
-def _free(pickled: bytes, found: torch_names.Found, places: list[int]) -> npt.NDArray[np.bool_]:
-    """Returns which bytes may be others: of all numbers but sizes and places of tensors."""
+def _free(
+    pickled: bytes, found: torch_names.Found, numbers: list[Written]
+) -> npt.NDArray[np.bool_]:
+    """Returns which bytes may be others: of all numbers but keys, sizes and places of tensors."""
     free = np.zeros(len(pickled), bool)
     fixed = {number.at for number in _geometry(found)}
-    for at in places:
-        free[at : at + NUMBERS[pickled[at - 1]].size] = at not in fixed
+    for number in numbers:
+        end = number.at + NUMBERS[pickled[number.at - 1]].size
+        free[number.at : end] = not number.is_key and number.at not in fixed
     return free
 
 

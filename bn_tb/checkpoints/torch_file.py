@@ -34,6 +34,7 @@ _MAGIC_WITHIN = 26  # bytes
 Read = Callable[[int, int], bytes]
 
 _FIRST_READ = 1 << 16  # bytes of a stream; each further attempt reads four times as many
+_LARGEST_NUMBER = 1 << 62
 _STEPS_READ = 8  # of an optimizer's steps; they are alike but for parameters without gradient
 
 
@@ -144,7 +145,8 @@ def _contents(name: str, found: torch_names.Found, locate: Locate, big_endian: b
         for name, tensor in found.tensors.items()
         if is_known(tensor.dtype)
     }
-    return Contents(name, tensors, found.numbers, _steps(found, locate, big_endian))
+    numbers = {key: float(one) for key, one in found.numbers.items() if abs(one) < _LARGEST_NUMBER}
+    return Contents(name, tensors, numbers, _steps(found, locate, big_endian))
 
 
 def _steps(found: torch_names.Found, locate: Locate, big_endian: bool) -> int | None:

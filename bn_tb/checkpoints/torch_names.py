@@ -175,5 +175,5 @@ def _optimizer(value: Mapping[str, Any]) -> Optimizer:
 def _numbers(value: Any) -> Iterator[tuple[str, float]]:
     for key, child in value.items() if _is_dict(value) else ():
         number = isinstance(child, int | float) and not isinstance(child, bool)
-        if number and isinstance(key, str) and abs(child) < 1 << 62:
+        if number and isinstance(key, str):
             yield key, child

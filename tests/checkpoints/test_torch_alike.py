@@ -33,7 +33,7 @@ def counted(monkeypatch):
 
 def test_other_numbers_are_read_where_they_are_written(counted):
     pickles = torch_alike.Pickles()
-    for epoch, loss in ((3, 0.5), (4, 0.25), (5, float("inf"))):
+    for epoch, loss in ((3, float("inf")), (4, 0.25), (5, 1e300)):
         found = pickles.found_in(pickled({"epoch": epoch, "loss": loss, "lr": [loss]}))
         assert found.numbers == {"epoch": epoch, "loss": loss}
     assert len(counted) == 1
@@ -45,6 +45,14 @@ def test_other_texts_and_longer_numbers_are_gone_through(counted, other):
     pickles.found_in(pickled({"epoch": 3, "name": "a"}))
     assert pickles.found_in(pickled(other)).numbers == {"epoch": other["epoch"]}
     assert len(counted) == 2
+
+
+def test_numbers_that_name_what_they_hold_are_no_numbers_to_be_read():
+    pickles = torch_alike.Pickles()
+    for key in (3, 4):
+        state = cb.torch_state(["bn.running_mean"])[2:-1]
+        found = pickles.found_in(b"\x80\x02}K" + bytes([key]) + state + b"s.")
+        assert list(found.tensors) == [f"{key}.bn.running_mean"]
 
 
 def test_a_tensor_of_another_size_is_not_taken_for_the_one_before():
