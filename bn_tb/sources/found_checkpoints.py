@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bn_tb.files.found import FoundFile
 from bn_tb.runs.experiment import experiment_of
+from bn_tb.sources.stepping import is_numbered_folder
 
 _NAMES = re.compile(
     r"keras_metadata\.pb|.+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5|(?:pth|pt)\.tar)"
@@ -158,7 +159,7 @@ def _home(folder: str, runs: Collection[str]) -> str:
 
 def _without_holders(folder: str) -> str:
     parts = folder.split("/")
-    while parts and parts[-1].lower() in _HOLDERS:
+    while parts and (parts[-1].lower() in _HOLDERS or is_numbered_folder(parts[-1])):
         parts.pop()
     return "/".join(parts) or "."
 

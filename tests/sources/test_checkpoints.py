@@ -37,6 +37,31 @@ def test_numbered_files_of_one_training_are_one_curve(name, tmp_path):
     assert layers(tmp_path) == {"bn": [100, 200, 1000]}
 
 
+def test_folders_named_after_steps_are_points_of_one_curve(tmp_path):
+    for step in (500, 1000):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        values = {
+            name: ("F32", np.float32([step, 1])) for name in ("bn.running_mean", "bn.running_var")
+        }
+        (folder / "model.safetensors").write_bytes(cb.safetensors(values))
+    assert layers(tmp_path) == {"bn": [500, 1000]}
+
+
+def test_counters_that_stand_while_weights_go_on_are_no_clock(tmp_path):
+    for epoch in range(1, 7):
+        values = {
+            "bn.running_mean": ("F32", np.float32([min(epoch, 3), 1])),
+            "bn.running_var": ("F32", np.float32([2, 3])),
+            "bn.num_batches_tracked": ("I64", np.int64(100 * min(epoch, 3))),
+            "fc.weight": ("F32", np.float32([epoch])),
+        }
+        (tmp_path / f"epoch_{epoch}.safetensors").write_bytes(cb.safetensors(values))
+    assert layers(tmp_path) == {"bn": [1, 2, 3, 4, 5, 6]}
+    codes = [finding.code for finding in bn_tb.diagnose(tmp_path).findings]
+    assert "BN103" in codes
+
+
 def test_members_of_an_ensemble_are_models_of_their_own(tmp_path):
     for member in (1, 2, 3):
         write(tmp_path / f"model_{member}.safetensors", 500, [member, 1])
