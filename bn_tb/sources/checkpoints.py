@@ -18,7 +18,13 @@ from bn_tb.runs.run import Checkpoint, FileReport, GraphSource, Run
 from bn_tb.runs.series import HistogramSeries
 from bn_tb.runs.tags import STATISTICS, TagPatterns, parse_tag
 from bn_tb.sources.found_checkpoints import FoundCheckpoint, may_be_foreign, together
-from bn_tb.sources.stepping import Steps, equally_counted, number_in_name, steps_of
+from bn_tb.sources.stepping import (
+    Steps,
+    equally_counted,
+    number_in_name,
+    optimizer_steps_of,
+    steps_of,
+)
 
 MOST = 1000
 """Checkpoints of a run that are read; of more, as many at even distances."""
@@ -312,7 +318,7 @@ def _told(group: Sequence[_Read], steps: Steps, prefix: str) -> tuple[Checkpoint
             model=prefix,
             step=step,
             counted=steps.counted,
-            optimizer_steps=one.snapshot.optimizer_steps,
+            optimizer_steps=optimizer_steps_of(one.snapshot),
         )
         for step, one in zip(steps.steps, group, strict=True)
     )

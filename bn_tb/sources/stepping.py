@@ -50,6 +50,14 @@ def steps_of(paths: Sequence[str], snapshots: Sequence[Snapshot]) -> Steps:
     return Steps(tuple(range(len(paths))), False)
 
 
+def optimizer_steps_of(snapshot: Snapshot) -> int | None:
+    """Returns the steps of the optimizer: as its state says, else as the framework counted."""
+    if snapshot.optimizer_steps is not None:
+        return snapshot.optimizer_steps
+    counted = _named(_GLOBAL)("", snapshot)
+    return int(counted) if counted is not None and 0 <= counted < _LARGEST else None
+
+
 def _tells_apart(numbers: Sequence[float], snapshots: Sequence[Snapshot]) -> bool:
     """Returns whether checkpoints of one number are copies: else it is no clock of the training.
 
