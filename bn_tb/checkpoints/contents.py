@@ -20,6 +20,9 @@ LARGEST_INDEX = 1 << 26
 """Bytes of what says where tensors lie: index, header or pickle; real ones have some million."""
 
 
+_LARGEST_FILE = 1 << 62  # bytes; systems count in signed numbers of 64 bits
+
+
 class CheckpointError(ValueError):
     """A file is no checkpoint that can be read; says why in one line, and what to do."""
 
@@ -96,6 +99,18 @@ class Contents:
     graphs: tuple[tuple[str, bytes], ...] = ()
     remark: str = ""
 
+    def with_part(self, other: "Contents") -> "Contents":
+        """Returns this together with another file of the same checkpoint."""
+        steps = [one for one in (self.optimizer_steps, other.optimizer_steps) if one is not None]
+        return dataclasses.replace(
+            self,
+            tensors={**self.tensors, **other.tensors},
+            numbers={**self.numbers, **other.numbers},
+            optimizer_steps=max(steps, default=None),
+            graphs=self.graphs or other.graphs,
+            remark=self.remark or other.remark,
+        )
+
 
 _PLAIN = frozenset(
     (
@@ -137,16 +152,15 @@ def exactly(file: RangeFile, offset: int, length: int, what: str) -> bytes:
       CheckpointError: The file ends before its end, or it is larger than any index.
       OSError: The file cannot be read.
     """
-    if offset < 0 or length < 0 or offset + length > file.size:
+    inside = 0 <= offset < _LARGEST_FILE and length >= 0
+    if inside and LARGEST_INDEX < length <= file.size - offset:
+        raise CheckpointError(f"{what} of {length} bytes; at most {LARGEST_INDEX} are read")
+    data = file.read(offset, length) if inside and length <= LARGEST_INDEX else b""
+    if not inside or len(data) != length:
         raise CheckpointError(
             f"{what}: bytes {offset} to {offset + length} of a file of {file.size}: it is cut off "
             "or damaged; copy it again"
         )
-    if length > LARGEST_INDEX:
-        raise CheckpointError(f"{what} of {length} bytes; at most {LARGEST_INDEX} are read")
-    data = file.read(offset, length)
-    if len(data) != length:
-        raise CheckpointError(f"{what}: the file became shorter while it was read")
     return data
 
 

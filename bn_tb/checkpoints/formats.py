@@ -12,6 +12,7 @@ from bn_tb.checkpoints.contents import CheckpointError, Contents
 from bn_tb.checkpoints.sorted_table import is_table
 from bn_tb.checkpoints.zip_index import ZipIndex, is_zip
 from bn_tb.files.found import RangeFile
+from bn_tb.runs.run import POINTER
 
 Shards = tf_bundle.Shards
 
@@ -35,7 +36,7 @@ def read(file: RangeFile, shards: Shards | None = None) -> Contents:
       OSError: It cannot be read.
     """
     if file.read(0, len(_LFS)) == _LFS:
-        raise CheckpointError("a Git LFS pointer, not the file itself: run git lfs pull")
+        raise CheckpointError(POINTER)
     if shards is not None:
         return tf_bundle.read(file, shards)
     if is_zip(file):

@@ -1,11 +1,11 @@
-"""The stack, the memo and the position of a pickle, and what its objects become.
+"""The stack and the memo of a pickle, and what its objects become.
 
 No name in a pickle is ever looked up: a class or function is a `Global`, and what calling it would
 give is what `build` of the caller makes of it, or an `Inert` object.
 """
 
 import dataclasses
-import struct
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +24,11 @@ class Global:
     name: str
 
     def __str__(self) -> str:
+        return self.full
+
+    @functools.cached_property
+    def full(self) -> str:
+        """Its name with that of its module."""
         return f"{self.module}.{self.name}"
 
 
@@ -53,64 +58,38 @@ class _Key:
     value: object
 
 
+class WrittenInt(int):
+    """A number that knows where in its pickle it is written, and whether it is a key."""
+
+    at = 0
+    is_key = False
+
+
+class WrittenFloat(float):
+    """The same for one with a fraction."""
+
+    at = 0
+    is_key = False
+
+
+Written = WrittenInt | WrittenFloat
+
 Build = Callable[[Global, tuple[Any, ...]], Any]
 """Returns what a call of a global stands for, `NotImplemented` if it knows no better."""
 Persistent = Callable[[Any], Any]
 """Returns what an identifier outside of the pickle stands for."""
 
 _PLAIN = (str, bytes, int, float, bool, type(None))
-_MAPPINGS = frozenset(["collections.OrderedDict", "builtins.dict", "__builtin__.dict"])
-_SEQUENCES = frozenset(
-    (
-        *("builtins.list", "builtins.tuple", "builtins.set", "builtins.frozenset", "torch.Size"),
-        *("__builtin__.list", "__builtin__.tuple", "__builtin__.set", "__builtin__.frozenset"),
-    )
-)
 
 
 class Machine:
-    """The stack, the memo and the position of one pickle."""
+    """The stack and the memo of one pickle."""
 
-    def __init__(self, data: bytes, at: int, build: Build, persistent: Persistent) -> None:
-        self.data, self.at = data, at
+    def __init__(self, build: Build, persistent: Persistent) -> None:
         self.build, self.persistent = build, persistent
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []  # what was on the stack below each mark
         self.memo: dict[int, Any] = {}
-
-    def take(self, length: int) -> bytes:
-        """Returns the next bytes."""
-        end = self.at + length
-        if length < 0:
-            raise ValueError
-        if end > len(self.data):
-            raise EOFError
-        found = self.data[self.at : end]
-        self.at = end
-        return found
-
-    def line(self) -> str:
-        """Returns the text up to the next end of line."""
-        end = self.data.find(b"\n", self.at)
-        if end < 0:
-            raise EOFError
-        found = self.data[self.at : end]
-        self.at = end + 1
-        return found.decode("utf-8", "replace")
-
-    def octet(self) -> int:
-        """Returns the next byte."""
-        at = self.at
-        self.at = at + 1
-        if at >= len(self.data):
-            raise EOFError
-        return self.data[at]
-
-    def number(self, code: str, size: int) -> int:
-        """Returns the next number, in the code of `struct`."""
-        found: int = struct.unpack_from(code, self.data, self.at)[0]
-        self.at += size
-        return found
 
     def since_mark(self) -> list[Any]:
         """Returns what is on the stack above the last mark, and takes it off."""
@@ -123,16 +102,8 @@ class Machine:
         args = tuple(args) if isinstance(args, list | tuple) else ()
         if not isinstance(kind, Global):
             return Inert(kind, args)
-        name = str(kind)
-        if name in _MAPPINGS:
-            return _mapping(args)
-        if name == "collections.defaultdict":
-            return {}
-        if name in _SEQUENCES:
-            return list(args[0]) if args and isinstance(args[0], list | tuple) else []
-        if name == "_codecs.encode" and args and isinstance(args[0], str):
-            return args[0].encode("latin-1", "replace")
-        found = self.build(kind, args)
+        maker = _MAKERS.get(kind.full)
+        found = self.build(kind, args) if maker is None else maker(args)
         return Inert(kind, args) if found is NotImplemented else found
 
 
@@ -146,8 +117,35 @@ def _mapping(args: tuple[Any, ...]) -> dict[Any, Any]:
 
 def key_of(value: Any) -> Any:
     """Returns what stands for a key: plain values, tuples of them, else a key like no other."""
-    if type(value) in _PLAIN:
+    if type(value) is str:
         return value
-    if type(value) is tuple and all(type(part) in _PLAIN for part in value):
-        return value
-    return _Key(value)
+    parts = value if type(value) is tuple else (value,)
+    for part in parts:
+        if isinstance(part, Written):
+            part.is_key = True
+    return value if all(isinstance(part, _PLAIN) for part in parts) else _Key(value)
+
+
+def _empty(args: tuple[Any, ...]) -> Any:
+    return {}
+
+
+def _sequence(args: tuple[Any, ...]) -> Any:
+    return list(args[0]) if args and isinstance(args[0], list | tuple) else []
+
+
+def _encoded(args: tuple[Any, ...]) -> Any:
+    text = args[0] if args else None
+    return text.encode("latin-1", "replace") if isinstance(text, str) else NotImplemented
+
+
+_SEQUENCES = ("list", "tuple", "set", "frozenset")
+_MAKERS: dict[str, Callable[[tuple[Any, ...]], Any]] = {
+    "collections.OrderedDict": _mapping,
+    "collections.defaultdict": _empty,
+    "_codecs.encode": _encoded,
+    "torch.Size": _sequence,
+    **{f"{module}.dict": _mapping for module in ("builtins", "__builtin__")},
+    **{f"{m}.{name}": _sequence for m in ("builtins", "__builtin__") for name in _SEQUENCES},
+}
+"""What calls of plain containers stand for, by full name."""

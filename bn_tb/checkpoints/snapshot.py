@@ -149,5 +149,5 @@ _COUNTING = ("global_step", "iter", "iteration", "iterations", "_iterations")
 def _scalars(tensors: Mapping[str, Stored]) -> Iterator[tuple[str, float]]:
     """Yields whole numbers that a checkpoint keeps as tensors and that count steps."""
     for name, stored in tensors.items():
-        if stored.shape == () and "int" in stored.dtype and name.split("/")[-1] in _COUNTING:
+        if name.rpartition("/")[2] in _COUNTING and stored.shape == () and "int" in stored.dtype:
             yield name, float(stored.array())

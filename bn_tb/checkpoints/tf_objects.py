@@ -4,6 +4,7 @@ https://github.com/tensorflow/tensorflow/blob/v2.21.0/tensorflow/core/protobuf/t
 """
 
 import collections
+import re
 from collections.abc import Iterator, Mapping
 
 from bn_tb.checkpoints.contents import CheckpointError, Stored
@@ -28,21 +29,29 @@ def names(graph: bytes) -> dict[str, str]:
 def renamed(tensors: Mapping[str, Stored], known: Mapping[str, str]) -> dict[str, Stored]:
     """Returns tensors under the names that people know, where those are unique and tell a layer.
 
-    Keras 3 calls each variable just `moving_mean`: there the path of objects says more.
+    Some versions of Keras 3 call each variable just `moving_mean`: there the path of objects says
+    more. Others list a variable again, by number: `variables/4` of an exported model.
     """
-    often = collections.Counter(known.get(key, key) for key in tensors)
+    often = collections.Counter(known.get(key, key) for key in tensors if not _LISTED.search(key))
     found = dict[str, Stored]()
-    for key, stored in tensors.items():
+    for key, stored in sorted(tensors.items(), key=lambda item: bool(_LISTED.search(item[0]))):
         full = known.get(key, "")
         path = key.removesuffix(_END)
-        clear = "/" in full and often[full] == 1 and "/.OPTIMIZER_SLOT/" not in key
-        found[full if clear and not _counts(path) else path] = stored
+        clear = "/" in full and often[full] <= 1 and "/.OPTIMIZER_SLOT/" not in key
+        if clear and not _counts(path):
+            found.setdefault(full, stored)
+        else:
+            found[path] = stored
     return found
 
 
+_LISTED = re.compile(rf"(?:^|/)_?(?:all_|trainable_|non_trainable_)?variables/\d+{_END}$")
+"""Keys of lists of variables, which the object graph holds beside the layers."""
+
+
 def _counts(path: str) -> bool:
-    """Returns whether a path says that an optimizer counts, which its name (`Adam/iter`) hides."""
-    return path.startswith("optimizer/")
+    """Returns whether a path is an optimizer's own: its name (`Adam/iter`) hides what it counts."""
+    return path.startswith("optimizer/") and "trainable_variables/" not in path
 
 
 def _full_names(graph: bytes) -> Iterator[tuple[str, str]]:

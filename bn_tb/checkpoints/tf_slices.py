@@ -1,5 +1,6 @@
 """What both TensorFlow formats share: types by number, shapes, slices of partitioned tensors."""
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ Extent = tuple[tuple[int, int], ...]
 """Start and length in each dimension; a length of -1 is all of it."""
 
 
+@functools.lru_cache(1 << 12)  # a network has few shapes, and its optimizer has them again
 def shape(message: bytes) -> tuple[int, ...]:
     """Returns the sizes of a TensorShapeProto.
 

@@ -4,7 +4,7 @@ https://github.com/pytorch/pytorch/blob/v2.9.0/torch/serialization.py; nothing i
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,8 @@ from bn_tb.checkpoints.contents import (
 )
 from bn_tb.checkpoints.pickle_machine import load
 from bn_tb.checkpoints.pickle_stack import CutOffError
-from bn_tb.checkpoints.torch_values import Place, Storage, Tensor
+from bn_tb.checkpoints.torch_alike import Pickles
+from bn_tb.checkpoints.torch_values import Locate, Storage, Tensor
 from bn_tb.checkpoints.zip_index import Member, ZipIndex
 from bn_tb.files.found import RangeFile
 
@@ -30,7 +31,10 @@ MAGIC = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """Magic number 0x1950a86a20f9469cfc6c as a pickle, after its protocol and maybe a frame."""
 _MAGIC_WITHIN = 26  # bytes
 
+Read = Callable[[int, int], bytes]
+
 _FIRST_READ = 1 << 16  # bytes of a stream; each further attempt reads four times as many
+_LARGEST_NUMBER = 1 << 62
 _STEPS_READ = 8  # of an optimizer's steps; they are alike but for parameters without gradient
 
 
@@ -45,27 +49,23 @@ def read_zip(file: RangeFile, index: ZipIndex) -> Contents:
     if not name:
         raise CheckpointError("a zip archive, but not of torch.save: there is no data.pkl in it")
     folder = name.removesuffix("data.pkl")
-    value, _ = load(index.read(index.members[name]), 0, torch_values.build, torch_values.storage_of)
+    found = _PICKLES.found_in(index.read(index.members[name]))
     order = index.members.get(f"{folder}byteorder")
     big = order is not None and index.read(order) == b"big"
-    places = dict[str, Place]()
 
-    def locate(storage: Storage) -> Place:
-        if storage.key not in places:
-            member = index.members.get(f"{folder}data/{storage.key}")
-            places[storage.key] = Place(_reader(file, index, member), big)
-        return places[storage.key]
+    def locate(storage: Storage) -> Read:
+        return _reader(file, index, index.members.get(f"{folder}data/{storage.key}"))
 
-    return _contents("PyTorch", value, locate)
+    return _contents("PyTorch", found, locate, big)
 
 
-def _reader(file: RangeFile, index: ZipIndex, member: Member | None) -> Any:
-    def read(offset: int, most: int) -> bytes:
-        if member is None:
-            raise CheckpointError("a tensor that is not in the archive")
-        return slice_of(file, index.start(member), member.size)(offset, most)
+_PICKLES = Pickles()
 
-    return read
+
+def _reader(file: RangeFile, index: ZipIndex, member: Member | None) -> Read:
+    if member is None:
+        raise CheckpointError("a tensor that is not in the archive")
+    return slice_of(file, index.start(member), member.size)
 
 
 def is_stream(file: RangeFile) -> bool:
@@ -96,15 +96,12 @@ def read_stream(file: RangeFile) -> Contents:
     big = isinstance(machine, dict) and machine.get("little_endian") is False
     starts = _starts(file, end, keys, storages)
 
-    def locate(storage: Storage) -> Place:
-        def read(offset: int, most: int) -> bytes:
-            if storage.key not in starts:
-                raise CheckpointError("a tensor that is not in the file")
-            return slice_of(file, *starts[storage.key])(offset, most)
+    def locate(storage: Storage) -> Read:
+        if storage.key not in starts:
+            raise CheckpointError("a tensor that is not in the file; is it cut off? copy it again")
+        return slice_of(file, *starts[storage.key])
 
-        return Place(read, big)
-
-    return _contents("PyTorch (before 1.6)", value, locate)
+    return _contents("PyTorch (before 1.6)", torch_names.find(value), locate, big)
 
 
 def _pickles(file: RangeFile, number: int, persistent: Any) -> tuple[list[Any], int]:
@@ -142,27 +139,27 @@ def _starts(
     return found
 
 
-def _contents(name: str, value: Any, locate: Any) -> Contents:
-    found = torch_names.find(value)
+def _contents(name: str, found: torch_names.Found, locate: Locate, big_endian: bool) -> Contents:
     tensors = {
-        name: tensor.stored(locate)
+        name: tensor.stored(locate, big_endian)
         for name, tensor in found.tensors.items()
         if is_known(tensor.dtype)
     }
-    return Contents(name, tensors, found.numbers, _steps(found, locate))
+    numbers = {key: float(one) for key, one in found.numbers.items() if abs(one) < _LARGEST_NUMBER}
+    return Contents(name, tensors, numbers, _steps(found, locate, big_endian))
 
 
-def _steps(found: torch_names.Found, locate: Any) -> int | None:
+def _steps(found: torch_names.Found, locate: Locate, big_endian: bool) -> int | None:
     """Returns the steps that optimizers made; 1 where they have state and do not count."""
     most = 1 if any(one.with_state for one in found.optimizers) else 0
     for one in found.optimizers:
         for step in one.steps[:: max(len(one.steps) // _STEPS_READ, 1)]:
-            most = max(most, _number(step, locate))
+            most = max(most, _number(step, locate, big_endian))
     return most if found.optimizers else None
 
 
-def _number(step: Any, locate: Any) -> int:
+def _number(step: Any, locate: Locate, big_endian: bool) -> int:
     if isinstance(step, Tensor):
-        stored: Stored = step.stored(locate)
+        stored: Stored = step.stored(locate, big_endian)
         step = stored.array().reshape(-1)[0].item() if stored.size == 1 else 0
     return int(step) if isinstance(step, int | float) and np.isfinite(step) else 0

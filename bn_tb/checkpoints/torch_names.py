@@ -174,5 +174,6 @@ def _optimizer(value: Mapping[str, Any]) -> Optimizer:
 
 def _numbers(value: Any) -> Iterator[tuple[str, float]]:
     for key, child in value.items() if _is_dict(value) else ():
-        if type(child) in (int, float) and isinstance(key, str) and abs(child) < 1 << 62:
-            yield key, float(child)
+        number = isinstance(child, int | float) and not isinstance(child, bool)
+        if number and isinstance(key, str):
+            yield key, child

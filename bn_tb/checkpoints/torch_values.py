@@ -47,20 +47,20 @@ class Tensor:
     shape: tuple[int, ...]
     strides: tuple[int, ...]
 
-    def stored(self, locate: Callable[[Storage], "Place"]) -> Stored:
+    def stored(self, locate: "Locate", big_endian: bool) -> Stored:
         """Returns it as what every format gives; of a transposed one its bytes as they are shown.
 
         Args:
-          locate: Returns where a storage lies.
+          locate: Returns what reads from an offset in a storage.
+          big_endian: Byte order of the file.
         """
 
         def read(offset: int, most: int) -> bytes:
-            place, start = locate(self.storage), self.offset * item_size(self.dtype)
             if self._in_order():
-                return place.read(start + offset, most)
-            return self._rearranged(place)[offset : offset + most]
+                return locate(self.storage)(self.offset * item_size(self.dtype) + offset, most)
+            return self._rearranged(locate(self.storage))[offset : offset + most]
 
-        return Stored(self.dtype, self.shape, read, locate(self.storage).big_endian)
+        return Stored(self.dtype, self.shape, read, big_endian)
 
     def _in_order(self) -> bool:
         step = 1
@@ -70,13 +70,13 @@ class Tensor:
             step *= size
         return True
 
-    def _rearranged(self, place: "Place") -> bytes:
+    def _rearranged(self, read: Callable[[int, int], bytes]) -> bytes:
         item = item_size(self.dtype)
         reach = sum((size - 1) * step for size, step in zip(self.shape, self.strides, strict=True))
         length = (reach + 1) * item
         if length > LARGEST_TENSOR or math.prod(self.shape) * item > LARGEST_TENSOR:
             raise CheckpointError(f"transposed tensor of shape {list(self.shape)}")
-        data = place.read(self.offset * item, length)
+        data = read(self.offset * item, length)
         if len(data) < length:
             raise CheckpointError("a tensor that reaches beyond its storage")
         flat = np.frombuffer(data, f"V{item}")
@@ -84,12 +84,8 @@ class Tensor:
         return np.lib.stride_tricks.as_strided(flat, self.shape, steps).tobytes()
 
 
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a storage lies: what reads from an offset in it, and its byte order."""
-
-    read: Callable[[int, int], bytes]
-    big_endian: bool = False
+Locate = Callable[[Storage], Callable[[int, int], bytes]]
+"""Returns what reads from an offset in a storage, at most so many bytes."""
 
 
 def storage_of(identifier: Any) -> Any:
@@ -135,9 +131,12 @@ def _tensor(args: tuple[Any, ...]) -> Any:
 
 
 def _sizes(value: Any) -> tuple[int, ...] | None:
-    if isinstance(value, list | tuple) and all(map(_is_size, value)):
-        return tuple(value)
-    return None
+    if type(value) is not tuple:  # what PyTorch writes; lists stand for torch.Size
+        value = tuple(value) if isinstance(value, list) else (None,)
+    for size in value:
+        if not _is_size(size):
+            return None
+    return tuple(value)
 
 
 def _is_size(value: Any) -> bool:

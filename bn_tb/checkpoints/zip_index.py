@@ -42,7 +42,7 @@ class ZipIndex:
           CheckpointError: It is damaged, or absurdly large.
           OSError: It cannot be read.
         """
-        self._file = file
+        self._file, self._size = file, file.size
         try:
             with zipfile.ZipFile(Stream(file, _LARGEST_DIRECTORY)) as archive:
                 listed = archive.infolist()
@@ -60,10 +60,12 @@ class ZipIndex:
         """Returns where the bytes of a member begin, for one that is not compressed."""
         if member.compressed is not None:
             raise CheckpointError("a compressed tensor; torch.save and Keras compress none")
-        header = exactly(self._file, member.header, _LOCAL_HEADER.size, "header of a member")
+        header = self._file.read(member.header, _LOCAL_HEADER.size)
+        if len(header) < _LOCAL_HEADER.size:
+            raise CheckpointError("an archive that is cut off or damaged; copy it again")
         signature, name, extra = _LOCAL_HEADER.unpack(header)
         start = member.header + _LOCAL_HEADER.size + name + extra
-        if signature != b"PK\3\4" or start + member.size > self._file.size:
+        if signature != b"PK\3\4" or start + member.size > self._size:
             raise CheckpointError("a member that is not where the directory says; copy it again")
         return int(start)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from bn_tb.diagnosis.finding import Finding, LayerDiagnosis
 from bn_tb.diagnosis.options import Options
-from bn_tb.evidence.lag import Lag, is_warm
+from bn_tb.evidence.lag import Lag, is_warm, may_be_young
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules import RULES
 from bn_tb.rules.subject import Subject
@@ -73,6 +73,8 @@ def _silent(subject: Subject, layer: BatchNormLayer, lag: Lag, options: Options)
         return Verdict.FROZEN
     if layer.motion is Motion.SNAPSHOT and is_warm(lag):
         return Verdict.HEALTHY
+    if may_be_young(layer, lag):
+        return Verdict.INSUFFICIENT
     return _SILENT[layer.motion]
 
 

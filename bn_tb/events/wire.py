@@ -98,6 +98,8 @@ def varint(data: bytes, at: int, end: int) -> tuple[int, int]:
     Raises:
       DecodeError: It does not end before `end`.
     """
+    if at < end and data[at] < 128:  # most are one byte
+        return data[at], at + 1
     number = shift = 0
     for position in range(at, min(end, at + MAX_VARINT_BYTES)):
         byte = data[position]

@@ -10,7 +10,7 @@ from bn_tb.evidence import metrics
 from bn_tb.layers import mixing, trajectory
 from bn_tb.runs.run import Run
 from bn_tb.runs.series import HistogramSeries, IntArray
-from bn_tb.runs.tags import Role, parse_tag
+from bn_tb.runs.tags import STATISTICS, ParsedTag, Role, parse_tag
 
 TRAINED_ROLES = (Role.GAMMA, Role.BETA, Role.WEIGHT)
 _NO_STEPS: IntArray = np.empty(0, np.int64)
@@ -93,18 +93,27 @@ def _counts(run: Run) -> Iterator[str]:
 
 
 def _trained_parameters(run: Run) -> Iterator[str]:
-    """Yields gammas and betas of checkpoints that are not as they begin."""
-    for tag in sorted(run.checkpoint_tags):
-        parsed, series = parse_tag(tag), run.histograms[tag]
-        begin = _BEGIN.get(parsed.role) if parsed else None
-        if begin is not None and series.steps.size:
-            low, high = float(series.minimum[-1]), float(series.maximum[-1])
-            if not (low == high and low in begin):
-                yield f"{tag} is {low:.4g} to {high:.4g}, not {begin[-1]:g} as it begins"
+    """Yields betas of checkpoints that differ from channel to channel; without any, gammas do.
+
+    A beta begins as one number, and so does a gamma, but for programs that draw it (DCGAN's around
+    1): of a layer that has both, the beta tells.
+    """
+    parsed = [found for tag in sorted(run.checkpoint_tags) if (found := parse_tag(tag))]
+    layers = {found.layer for found in parsed if found.role in STATISTICS}
+    own = [found for found in parsed if found.layer in layers]
+    betas = {found.layer: found.tag for found in own if _is_called(found, Role.BETA, "bias")}
+    gammas = [found for found in own if _is_called(found, Role.GAMMA, "weight")]
+    alone = [found.tag for found in gammas if found.layer not in betas]
+    for tag in (*betas.values(), *alone):
+        series = run.histograms[tag]
+        low, high = float(series.minimum[-1]), float(series.maximum[-1])
+        if low < high:
+            yield f"{tag} is {low:.4g} to {high:.4g}, and no longer one number as it begins"
 
 
-_BEGIN = {Role.GAMMA: (0.0, 1.0), Role.BETA: (0.0,)}
-"""Values that parameters begin with; a gamma of 0 begins a residual block as the identity."""
+def _is_called(found: ParsedTag, role: Role, torch: str) -> bool:
+    """Returns whether a variable of a layer of batch norm is its gamma, or its beta."""
+    return found.role is role or (found.role is Role.WEIGHT and found.tag.endswith(torch))
 
 
 def change_steps(series: HistogramSeries) -> IntArray:

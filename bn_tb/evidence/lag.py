@@ -15,7 +15,7 @@ from bn_tb.evidence import curve
 from bn_tb.evidence.clock import Clock, own_clock
 from bn_tb.evidence.copies import Copy
 from bn_tb.evidence.counting import since_reset
-from bn_tb.layers import BatchNormLayer, Motion, trajectory
+from bn_tb.layers import BatchNormLayer, Framework, Motion, trajectory
 from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries
 from bn_tb.runs.tags import Role
 
@@ -327,7 +327,8 @@ def _by_momentum(layer: BatchNormLayer, clock: Clock) -> Lag:
 def _of_checkpoint(layer: BatchNormLayer, known: Lag) -> Lag:
     """Returns the lag of a layer that one checkpoint shows, by its own count of updates.
 
-    Where the momentum is not known, the largest customary one bounds the weight. A count that
+    Where the momentum is not known, the largest customary one bounds the weight, and so does the
+    least variance. A count that
     leaves more than `TRUSTED` began at 0 and 1 only if no variance is below what is left of the 1:
     else statistics of another training were there before, of which nothing tells.
     """
@@ -336,11 +337,41 @@ def _of_checkpoint(layer: BatchNormLayer, known: Lag) -> Lag:
     if not updates or variance is None or not variance.steps.size or not 0 < momentum < 1:
         return known
     weight = momentum**updates
-    if weight <= TRUSTED:
+    if min(weight, _bound(layer, variance)) <= TRUSTED:
+        weight = min(weight, TRUSTED)
         return dataclasses.replace(known, weight=weight, updates=updates)
     if layer.momentum is None or variance.minimum[0] < weight * (1 - _ROUNDING):
         return known
     return dataclasses.replace(known, weight=weight, updates=updates, start=0, from_defaults=True)
+
+
+def _bound(layer: BatchNormLayer, variance: HistogramSeries) -> float:
+    """Returns what the initial value's share of the median variance is at most.
+
+    Of a variance above w, all that is left of the initial 1, the least channel bounds w.
+    """
+    least, median = float(variance.minimum[-1]), float(variance.bands[-1, MEDIAN])
+    if layer.momentum is not None or not 0 <= least <= median:
+        return math.inf
+    return least / min(median, 1.0) if median > 0 else math.inf
+
+
+_SLOWEST = {Framework.TORCH: 0.99, Framework.KERAS: 0.99}
+"""The slowest customary momenta: Keras' default, which PyTorch ports write as 0.01."""
+
+
+def may_be_young(layer: BatchNormLayer, lag: Lag) -> bool:
+    """Returns whether checkpoints count so few updates that a customary momentum would still lag.
+
+    Asked where neither the momentum nor the curves tell what is left of the initial values.
+    """
+    if not layer.saved or layer.motion is not Motion.MOVING or lag.weight is not None:
+        return False
+    variance, updates = dict(layer.finite).get(Role.MOVING_VARIANCE), layer.updates
+    if variance is None or updates is None or _bound(layer, variance) <= TRUSTED:
+        return False
+    momentum = _SLOWEST.get(layer.framework, LARGEST_MOMENTUM)
+    return float(momentum**updates) > TRUSTED
 
 
 def is_warm(lag: Lag) -> bool:

@@ -34,6 +34,14 @@ def held(subject: Subject, layer: BatchNormLayer, *roles: Role) -> Iterator[str]
         yield f"{role.value} of {layer.name}: {where}"
 
 
+def when(subject: Subject, layer: BatchNormLayer, step: int) -> str:
+    """Returns `after step 500`, or `in net.pth` where no step of the training is known."""
+    uncounted = layer.saved and subject.run.first_step == subject.run.last_step
+    if uncounted and all(not one.counted for one in subject.run.checkpoints):
+        return f"in {_checkpoint_at(subject, layer, step) or 'the checkpoint'}"
+    return f"after step {step}"
+
+
 def _checkpoint_at(subject: Subject, layer: BatchNormLayer, step: int) -> str:
     """Returns the name of the layer's checkpoint of this step, or an empty string."""
     for one in subject.run.checkpoints:

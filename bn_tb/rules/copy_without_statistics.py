@@ -10,7 +10,8 @@ mean 0 and variance 1.
 ## How it is decided
 A layer's name has a component of a copy (ema, teacher, target, averaged, swa, shadow, momentum
 encoder ...), a layer with the same name behind it, without such a component, moves, the copy's
-statistics are bit for bit initial, and weights of the copy change.
+statistics are bit for bit initial, and weights of the copy change. In one checkpoint: the copy's
+statistics are initial, those of the original are not.
 
 ## Example
     model.bn1.running_mean          moves
@@ -58,7 +59,10 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         if copy is None or layer.motion not in (Motion.INITIAL, Motion.CONSTANT):
             continue
         weight = _moving_weight(subject, layer, copy.model)
-        if copy.original.motion is Motion.MOVING and weight:
+        original = copy.original.motion
+        if (original is Motion.MOVING and weight) or (
+            copy.named and original is Motion.SNAPSHOT and layer.motion is Motion.INITIAL
+        ):
             found.setdefault(copy.named, []).append((layer, copy, weight))
     for named, entries in found.items():
         yield _evidence(subject, entries, Confidence.CONFIRMED if named else Confidence.LIKELY)
@@ -78,14 +82,23 @@ def _evidence(
             f"{layers_in_words(names)} {stand}, those of the original move."
         ),
         proof=(
-            f"{shortened(copy.original.name)} moves",
-            f"{shortened(weight)} changes",
+            _original(copy.original),
+            *((f"{shortened(weight)} changes",) if weight else ()),
             *lines,
         ),
         fix=FIX,
         layers=names,
         confidence=confidence,
     )
+
+
+def _original(layer: BatchNormLayer) -> str:
+    """Returns that the original moved: from point to point, or away from its initial values."""
+    if layer.motion is Motion.MOVING:
+        return f"{shortened(layer.name)} moves"
+    role, series = layer.finite[0]
+    values = f"{series.minimum[-1]:.4g} to {series.maximum[-1]:.4g}"
+    return f"{role.value} of {shortened(layer.name)}: {values}, not initial"
 
 
 def _moving_weight(subject: Subject, layer: BatchNormLayer, model: str) -> str:

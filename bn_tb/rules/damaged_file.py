@@ -24,30 +24,35 @@ program.
 - https://github.com/tensorflow/tensorflow/blob/v2.16.1/tensorflow/core/lib/io/record_writer.h
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 
 from bn_tb.rules._words import shortened
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Severity
-from bn_tb.runs.run import FileReport, Run
+from bn_tb.runs.run import POINTER, FileReport, Run
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for unfinished files, for damaged ones, and for graphs."""
     bad = [file for file in subject.run.files if file.status != "ok"]
     harmless = list(filter(_is_harmless, bad))
-    damaged = list(itertools.filterfalse(_is_harmless, bad))
+    pointers = [file for file in bad if file.detail == POINTER]
+    damaged = [file for file in bad if not _is_harmless(file) and file not in pointers]
     if harmless:
         yield _evidence(
             subject.run, harmless, "has an unfinished tail", Severity.INFO,
             "Nothing, if the run still writes or was stopped; else copy the file again.",
         )  # fmt: skip
+    if pointers:
+        yield _evidence(
+            subject.run, pointers, "is a Git LFS pointer", Severity.WARNING,
+            "Fetch the file itself: git lfs install, then git lfs pull.",
+        )  # fmt: skip
     if damaged:
         yield _evidence(
             subject.run, damaged, "is damaged or of another kind", Severity.WARNING,
-            "Copy the file again from where it was written.",
+            "Copy it again, with all of its files, from where it was written.",
         )  # fmt: skip
     if graphs := tuple(_unread_graphs(subject)):
         yield Evidence(

@@ -70,7 +70,7 @@ from bn_tb.evidence.untouched import untouched_among_trained
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._causes import Cause, cause_of, proof_of
-from bn_tb.rules._held import held
+from bn_tb.rules._held import held, when
 from bn_tb.rules._training import Proof, proof_of_training
 from bn_tb.rules._wiring import WIRING, updates_of
 from bn_tb.rules._words import layers_in_words, shortened
@@ -111,8 +111,9 @@ def _evidence(
     return Evidence(
         message=(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} were "
-            f"never updated: after step {last} they still hold their initial values, although the "
-            f"network was trained. {cause.sentence or 'Evaluation normalises with these values.'}"
+            f"never updated: {when(subject, layers[0], last)} they still hold their initial "
+            "values, although the network was trained. "
+            f"{cause.sentence or 'Evaluation normalises with these values.'}"
         ),
         proof=(*held(subject, layers[0]), proof.line, *proof_of(layers), *_wired(layers)),
         fix=cause.fix + _fixes.aftercare(cause.aftercare, layers),

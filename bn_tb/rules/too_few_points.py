@@ -8,7 +8,8 @@ proves nothing: it may have been written before the first update.
 ## How it is decided
 A statistic is logged at fewer than two different steps; several points at one step (a checkpoint
 that was evaluated twice) count once. Or both statistics hold their initial values and so do, bit
-for bit, all weights that are logged: this run does not train.
+for bit, all weights that are logged: this run does not train. Or checkpoints count so few updates
+that a slow momentum, which they do not tell, would still lag.
 
 ## Example
     moving_mean: 2 points, both at step 374562
@@ -25,10 +26,10 @@ Log at more steps, and analyze the run that trains: its folder, or the folder ab
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.evidence.lag import is_warm
+from bn_tb.evidence.lag import may_be_young
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._training import proof_of_training
-from bn_tb.rules._words import layers_in_words
+from bn_tb.rules._words import count, layers_in_words
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Severity
@@ -39,7 +40,7 @@ FIX = (
 )
 
 ONE_CHECKPOINT = (
-    "Analyze another checkpoint of this training with it, or say what the file does not: "
+    "Analyze a later checkpoint of this training with it, or say what the file does not: "
     "--momentum=0.99, the weight of the old value in an update (PyTorch's momentum=0.1 is 0.9)."
 )
 
@@ -49,13 +50,26 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     few = [
         layer
         for layer, lag in zip(subject.layers, subject.lags, strict=True)
-        if layer.motion is Motion.SNAPSHOT and layer.mixed == 1 and not is_warm(lag)
+        if layer.motion is Motion.SNAPSHOT and layer.mixed == 1 and lag.weight is None
     ]
     saved = [layer for layer in few if layer.saved]
+    young = [
+        layer
+        for layer, lag in zip(subject.layers, subject.lags, strict=True)
+        if may_be_young(layer, lag)
+    ]
     logged = [layer for layer in few if not layer.saved]
     if saved:
         why = "are in one checkpoint, which does not say for how many updates of which momentum"
         yield _evidence(saved, f"{why}: whether they are warm cannot be told", ONE_CHECKPOINT)
+    if young:
+        most = max(layer.updates or 0.0 for layer in young)
+        yield _evidence(
+            young,
+            f"move, but were updated only {count(most, 'time')}, and the checkpoints do not say "
+            "with which momentum: whether they are warm cannot be told",
+            ONE_CHECKPOINT,
+        )
     if logged:
         steps = {step for layer in logged for step in layer.steps or ()}
         at = f"at step {min(steps)} only" if len(steps) == 1 else "at fewer than two steps"
@@ -64,9 +78,22 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     if initial and proof_of_training(subject, max(_last(layer) for layer in initial)) is None:
         yield _evidence(
             initial,
-            "are initial, and the weights that are logged do not change: this run does not train, "
-            "so nothing can be concluded",
+            _NOTHING_TRAINS if any(map(_has_two_points, initial)) else _NOTHING_TELLS,
         )
+
+
+_NOTHING_TRAINS = (
+    "are initial, and the weights that are logged do not change: this run does not train, so "
+    "nothing can be concluded"
+)
+_NOTHING_TELLS = (
+    "are initial in one checkpoint, in which nothing shows that the network was trained: nothing "
+    "can be concluded"
+)
+
+
+def _has_two_points(layer: BatchNormLayer) -> bool:
+    return any(series.steps.size > 1 for _, series in layer.statistics)
 
 
 def _last(layer: BatchNormLayer) -> int:

@@ -9,6 +9,10 @@ from bn_tb.runs.series import HistogramSeries, ScalarSeries
 FILE_STATUS = ("ok", "truncated", "corrupt", "not_event_file")
 
 
+POINTER = "a Git LFS pointer, not the file itself: run git lfs pull"
+"""Detail of a file that was cloned without Git LFS."""
+
+
 @dataclasses.dataclass(frozen=True)
 class FileReport:
     """What became of one event file or checkpoint.

@@ -174,7 +174,10 @@ def parse_tag(tag: str, patterns: TagPatterns = TagPatterns()) -> ParsedTag | No
       tag: A summary tag or a variable's name, as written.
       patterns: Additional names, tried first.
     """
-    return None if len(tag) > LONGEST_NAME else _taught(tag, patterns) or _known(tag)
+    if len(tag) > LONGEST_NAME:
+        return None
+    taught = _taught(tag, patterns) if patterns.mean or patterns.variance else None
+    return taught or _known(tag)
 
 
 @functools.lru_cache(1 << 16)  # the tags of one run, looked at by reader, layers, clock and rules

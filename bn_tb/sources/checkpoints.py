@@ -5,11 +5,11 @@ import dataclasses
 import itertools
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from bn_tb.checkpoints import formats
+from bn_tb.checkpoints import formats, keras_metadata
 from bn_tb.checkpoints.contents import CheckpointError
 from bn_tb.checkpoints.snapshot import Snapshot, snapshot_of
 from bn_tb.files import place
@@ -18,7 +18,13 @@ from bn_tb.runs.run import Checkpoint, FileReport, GraphSource, Run
 from bn_tb.runs.series import HistogramSeries
 from bn_tb.runs.tags import STATISTICS, TagPatterns, parse_tag
 from bn_tb.sources.found_checkpoints import FoundCheckpoint, may_be_foreign, together
-from bn_tb.sources.stepping import Steps, equally_counted, steps_of
+from bn_tb.sources.stepping import (
+    Steps,
+    equally_counted,
+    number_in_name,
+    optimizer_steps_of,
+    steps_of,
+)
 
 MOST = 1000
 """Checkpoints of a run that are read; of more, as many at even distances."""
@@ -68,11 +74,19 @@ def _some(found: Sequence[FoundCheckpoint]) -> Sequence[FoundCheckpoint]:
 def _read(found: FoundCheckpoint, patterns: TagPatterns) -> tuple[FileReport, Snapshot | None]:
     """Returns what became of a checkpoint, and what it holds."""
     report = FileReport(found.path, found.size, 0, "ok", kind="checkpoint")
+    if found.problem:
+        status = _FOREIGN if may_be_foreign(found.main.path) else "corrupt"
+        return dataclasses.replace(report, status=status, detail=found.problem), None
     try:
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(place.open_file(found.main))
             shards = _shards(found, stack) if found.has_index else None
-            snapshot = snapshot_of(formats.read(file, shards), patterns)
+            contents = formats.read(file, shards)
+            for shard in found.shards:
+                contents = contents.with_part(
+                    formats.read(stack.enter_context(place.open_file(shard)))
+                )
+            snapshot = snapshot_of(contents, patterns)
     except formats.ForeignError as error:
         status = _FOREIGN if may_be_foreign(found.main.path) else "corrupt"
         return dataclasses.replace(report, status=status, detail=str(error)), None
@@ -82,6 +96,10 @@ def _read(found: FoundCheckpoint, patterns: TagPatterns) -> tuple[FileReport, Sn
     if not snapshot.tags and may_be_foreign(found.main.path) and not found.has_index:
         detail = "no variables of a model are in it"
         return dataclasses.replace(report, status=_FOREIGN, detail=detail), None
+    if found.missing:
+        them = "is missing: copy it too" if found.missing == 1 else "are missing: copy them too"
+        detail = f"{found.missing} of its parts {them}"
+        return dataclasses.replace(report, status="truncated", detail=detail), snapshot
     return dataclasses.replace(report, events=len(snapshot.names)), snapshot
 
 
@@ -122,8 +140,10 @@ def _models(read: Sequence[_Read]) -> dict[str, list[_Read]]:
         return {"": next(iter(groups.values()))}
     named: dict[str, list[_Read]] = {}
     for parts in parted.values():
-        for part in parts:
-            stem = _stem(part[0].found.path, numbered=len(parts) > 1)
+        stems = [_stem(part[0].found.path, numbered=False) for part in parts]
+        for part, stem in zip(parts, stems, strict=True):
+            if stems.count(stem) > 1:
+                stem = _stem(part[0].found.path, numbered=True)
             named[next(name for name in _numbered(stem) if name not in named)] = part
     return named
 
@@ -134,16 +154,55 @@ def _parted(group: list[_Read]) -> list[list[_Read]]:
     Members of an ensemble, and a copy beside its original, were updated as often as each other and
     hold different statistics. Points of one training that were updated as often hold the same.
     """
+    by_word: dict[str, list[_Read]] = {}
+    for one in group:
+        by_word.setdefault(_own_words(one.found.path), []).append(one)
+    if len(by_word) > 1 and _meet(by_word):
+        return [part for own in by_word.values() for part in _parted(own)]
     alike = len({one.snapshot.identity for one in group}) == 1
     if alike or not equally_counted([one.snapshot for one in group]):
         return [group]
     return [[one] for one in group]
 
 
+def _meet(by_word: Mapping[str, list[_Read]]) -> bool:
+    """Returns whether files of different words have one number and different statistics.
+
+    So do `net_G_A_10.pth` and `net_G_B_10.pth`; a copy of the best epoch is equal to that epoch.
+    """
+    seen = dict[int, set[bytes]]()
+    for own in by_word.values():
+        for one in own:
+            number = number_in_name(one.found.path)
+            if number is not None:
+                seen.setdefault(number, set()).add(one.snapshot.identity)
+    return any(len(found) > 1 for found in seen.values())
+
+
 def _numbered(stem: str) -> Iterator[str]:
     """Yields `net`, `net#2`, `net#3` and so on."""
     yield stem
     yield from (f"{stem}#{at}" for at in itertools.count(2))
+
+
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_COMMON_WORDS = frozenset(
+    (
+        *("best", "last", "final", "latest", "current", "end", "start", "init", "old", "new"),
+        *("epoch", "epochs", "ep", "e", "step", "steps", "iter", "iteration", "it", "at"),
+        *("model", "models", "net", "network", "ckpt", "checkpoint", "checkpoints", "weight"),
+        *("weights", "state", "dict", "params", "save", "saved", "snapshot", "backup", "tmp"),
+        *("acc", "accuracy", "loss", "val", "valid", "train", "test", "score", "metric", "auc"),
+        *("min", "max", "top", "f", "map", "v", "pth", "pt", "tar", "h", "hdf", "safetensors"),
+        *("keras", "bin"),
+    )
+)
+"""Words of file names that do not say which model it is."""
+
+
+def _own_words(path: str) -> str:
+    words = _WORD.findall(posixpath.basename(path))
+    return " ".join(word for word in words if word.lower() not in _COMMON_WORDS)
 
 
 _APART = re.compile(
@@ -259,7 +318,7 @@ def _told(group: Sequence[_Read], steps: Steps, prefix: str) -> tuple[Checkpoint
             model=prefix,
             step=step,
             counted=steps.counted,
-            optimizer_steps=one.snapshot.optimizer_steps,
+            optimizer_steps=optimizer_steps_of(one.snapshot),
         )
         for step, one in zip(steps.steps, group, strict=True)
     )
@@ -268,10 +327,17 @@ def _told(group: Sequence[_Read], steps: Steps, prefix: str) -> tuple[Checkpoint
 def _graphs(one: _Read) -> tuple[GraphSource, ...]:
     """Returns the graph or configuration of a checkpoint: inside it, or the MetaGraph beside it."""
     found = [GraphSource(kind, "", 0, data) for kind, data in one.snapshot.graphs]
-    meta = one.found.parts.get(".meta")
-    if meta is not None and meta.size <= _LARGEST_GRAPH:
-        with contextlib.suppress(OSError):
-            found += [
-                GraphSource("meta_graph_def", "", 0, data) for data in place.read_each([meta])
-            ]
+    for part, kind, decode in _BESIDE:
+        file = one.found.parts.get(part)
+        if file is not None and file.size <= _LARGEST_GRAPH:
+            with contextlib.suppress(OSError, CheckpointError):
+                data = decode(place.read_each([file])[0])
+                found.append(GraphSource(kind, "", 0, data))
     return tuple(found)
+
+
+_BESIDE: tuple[tuple[str, str, Callable[[bytes], bytes]], ...] = (
+    (".meta", "meta_graph_def", bytes),
+    ("keras_metadata.pb", "keras_model", keras_metadata.configuration),
+)
+"""Files beside a checkpoint that tell its graph or configuration, and what they hold."""

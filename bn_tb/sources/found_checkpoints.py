@@ -7,15 +7,23 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bn_tb.files.found import FoundFile
 from bn_tb.runs.experiment import experiment_of
+from bn_tb.sources.stepping import is_numbered_folder
 
 _NAMES = re.compile(
-    r".+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5|(?:pth|pt)\.tar)"
+    r"keras_metadata\.pb|.+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5|(?:pth|pt)\.tar)"
     r"|.*\.ckpt-\d+|.*model.*\.(?:bin|tar)"
 )
 _AMBIGUOUS = (".h5", ".hdf5", ".bin", ".tar", ".index", ".meta")
 _MODEL = re.compile(r"model|weight|ckpt|checkpoint|epoch|best|last|final|net|\.data-\d{5}-of", re.I)
 _PART = re.compile(r"(.+)\.(?:meta|data-\d{5}-of-\d{5})")
 _INDEX = ".index"
+_KERAS_METADATA = "keras_metadata.pb"
+_VARIABLES = "variables/variables"
+"""Of a SavedModel: the configuration of its Keras model, and what its checkpoint is called."""
+_SHARD = re.compile(r"(.+?)[-_.](\d{5})-of-(\d{5})(\.(?:safetensors|bin|pth|pt|ckpt))")
+"""Names of the parts that Hugging Face's libraries cut one model into."""
+
+_NO_INDEX = "its index is missing, and with it the names of its tensors: copy the .index file too"
 
 _HOLDERS = frozenset(
     (
@@ -36,21 +44,27 @@ class FoundCheckpoint:
       path: Its path; of one with an index what TensorFlow calls its prefix.
       main: The file, or the index.
       parts: Data files and graph of one with an index, by what follows the prefix.
+      shards: Of one that was cut into files of one format, those after the first.
+      missing: How many of these are not there.
+      problem: Why it cannot be read whatever its files hold, or an empty string.
     """
 
     path: str
     main: FoundFile
     parts: Mapping[str, FoundFile] = dataclasses.field(default_factory=dict)
+    shards: tuple[FoundFile, ...] = ()
+    missing: int = 0
+    problem: str = ""
 
     @property
     def has_index(self) -> bool:
         """Whether it is an index with data files."""
-        return self.main.path != self.path
+        return self.main.path == f"{self.path}{_INDEX}"
 
     @property
     def size(self) -> int:
         """Bytes of all files."""
-        return self.main.size + sum(file.size for file in self.parts.values())
+        return self.main.size + sum(file.size for file in (*self.parts.values(), *self.shards))
 
     @property
     def modified(self) -> float:
@@ -75,21 +89,44 @@ def is_run(files: Iterable[FoundFile]) -> bool:
 
 
 def together(files: Iterable[FoundFile]) -> list[FoundCheckpoint]:
-    """Returns checkpoints in the order of their numbers; parts without their index are left out."""
+    """Returns checkpoints in the order of their numbers.
+
+    Data files without their index are told where they are all there is.
+    """
     parts: dict[str, dict[str, FoundFile]] = {}
-    mains = list[FoundFile]()
+    cut: dict[tuple[str, int], dict[int, FoundFile]] = {}
+    mains, configurations = list[FoundFile](), dict[str, FoundFile]()
     for file in files:
-        part = _PART.fullmatch(file.path)
-        if part:
+        part, shard = _PART.fullmatch(file.path), _SHARD.fullmatch(file.path)
+        if posixpath.basename(file.path) == _KERAS_METADATA:
+            model = f"{file.path.removesuffix(_KERAS_METADATA)}{_VARIABLES}"
+            configurations[model] = file
+        elif part:
             parts.setdefault(part[1], {})[file.path[len(part[1]) :]] = file
+        elif shard:
+            cut.setdefault((shard[1] + shard[4], int(shard[3])), {})[int(shard[2])] = file
         else:
             mains.append(file)
-    found = list[FoundCheckpoint]()
+    found = [_put_together(path, count, shards) for (path, count), shards in cut.items()]
     for main in mains:
         path = main.path.removesuffix(_INDEX)
         own = parts.get(path, {})
+        if path in configurations:
+            own = own | {_KERAS_METADATA: configurations[path]}
         found.append(FoundCheckpoint(path, main, own))
+    if not found:
+        found = [_without_index(path, own) for path, own in parts.items()]
     return sorted(found, key=lambda one: _natural(one.path))
+
+
+def _without_index(path: str, parts: Mapping[str, FoundFile]) -> FoundCheckpoint:
+    first, *rest = (parts[part] for part in sorted(parts))  # data before a graph
+    return FoundCheckpoint(path, first, shards=tuple(rest), problem=_NO_INDEX)
+
+
+def _put_together(path: str, count: int, shards: Mapping[int, FoundFile]) -> FoundCheckpoint:
+    first, *rest = (shards[at] for at in sorted(shards))
+    return FoundCheckpoint(path, first, shards=tuple(rest), missing=max(count - len(shards), 0))
 
 
 def homes(checkpoints: Collection[str], runs: Collection[str]) -> dict[str, str]:
@@ -122,7 +159,7 @@ def _home(folder: str, runs: Collection[str]) -> str:
 
 def _without_holders(folder: str) -> str:
     parts = folder.split("/")
-    while parts and parts[-1].lower() in _HOLDERS:
+    while parts and (parts[-1].lower() in _HOLDERS or is_numbered_folder(parts[-1])):
         parts.pop()
     return "/".join(parts) or "."
 

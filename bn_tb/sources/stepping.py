@@ -13,6 +13,9 @@ _NAMED_STEP = re.compile(
     r"(?:step|iter|itr|iteration|global_step)[=_-]?(\d{1,15})(?!\d|\.\d)", re.I
 )
 _NUMBER = re.compile(r"(?<![0-9a-zA-Z.])(?:[a-zA-Z]+)?(\d{1,15})(?![0-9a-zA-Z]|\.\d)")
+_NUMBERED_FOLDER = re.compile(
+    r"(?:checkpoint|ckpt|epoch|ep|step|global_?step|iter|iteration|save)s?[ _=.-]?\d{1,15}", re.I
+)
 _LARGEST = 1 << 53
 
 
@@ -42,10 +45,29 @@ def steps_of(paths: Sequence[str], snapshots: Sequence[Snapshot]) -> Steps:
     for counter, counted in _COUNTERS:
         found = [counter(path, one) for path, one in zip(paths, snapshots, strict=True)]
         numbers = [number for number in found if number is not None and 0 <= number < _LARGEST]
-        several = len(found) < 2 or len(set(numbers)) > 1
-        if len(numbers) == len(found) and several:
+        if len(numbers) == len(found) and _tells_apart(numbers, snapshots):
             return Steps(tuple(map(int, numbers)), counted)
     return Steps(tuple(range(len(paths))), False)
+
+
+def optimizer_steps_of(snapshot: Snapshot) -> int | None:
+    """Returns the steps of the optimizer: as its state says, else as the framework counted."""
+    if snapshot.optimizer_steps is not None:
+        return snapshot.optimizer_steps
+    counted = _named(_GLOBAL)("", snapshot)
+    return int(counted) if counted is not None and 0 <= counted < _LARGEST else None
+
+
+def _tells_apart(numbers: Sequence[float], snapshots: Sequence[Snapshot]) -> bool:
+    """Returns whether checkpoints of one number are copies: else it is no clock of the training.
+
+    Updates of statistics are none where these stand still and the weights go on.
+    """
+    contents = dict[float, set[bytes]]()
+    for number, one in zip(numbers, snapshots, strict=True):
+        contents.setdefault(number, set()).add(one.moments.identity.tobytes())
+    several = len(contents) > 1 or len(numbers) < 2
+    return several and all(len(found) == 1 for found in contents.values())
 
 
 def equally_counted(snapshots: Sequence[Snapshot]) -> bool:
@@ -73,11 +95,19 @@ def _optimized(_: str, snapshot: Snapshot) -> float | None:
     return float(steps) if steps is not None and steps > 1 else None
 
 
-def _in_name(path: str, _: Snapshot) -> float | None:
-    name = posixpath.basename(path.replace("\\", "/"))
-    named, numbers = _NAMED_STEP.findall(name), _NUMBER.findall(name)
-    found = named or numbers
-    return float(found[-1]) if found else None
+def is_numbered_folder(name: str) -> bool:
+    """Returns whether a folder is named after a step or an epoch: `checkpoint-500`."""
+    return bool(_NUMBERED_FOLDER.fullmatch(name))
+
+
+def number_in_name(path: str) -> int | None:
+    """Returns the step or epoch that a file is named after, or None."""
+    folder, name = posixpath.split(path.replace("\\", "/"))
+    for part in (name, posixpath.basename(folder)):
+        found = _NAMED_STEP.findall(part) or _NUMBER.findall(part)
+        if found and (part is name or is_numbered_folder(part)):
+            return int(found[-1])
+    return None
 
 
 _COUNTERS: tuple[tuple[Counter, bool], ...] = (
@@ -86,5 +116,5 @@ _COUNTERS: tuple[tuple[Counter, bool], ...] = (
     (_optimized, True),
     (_named(_VAGUE), False),
     (_named(("epoch", "epochs", "current_epoch")), False),
-    (_in_name, False),
+    (lambda path, _: number_in_name(path), False),
 )

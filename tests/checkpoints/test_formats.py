@@ -247,6 +247,21 @@ def test_safetensors_is_read_bit_for_bit(tmp_path):
         assert_equal(found.tensors[name], array)
 
 
+def test_safetensors_of_the_library_are_read_bit_for_bit(tmp_path):
+    library = pytest.importorskip("safetensors.numpy", reason="safetensors is not installed")
+    values = {
+        "bn.running_mean": np.linspace(-1, 1, 5, dtype=np.float32),
+        "bn.num_batches_tracked": np.int64([7]),
+        "half": np.float16([0.1, 65504]),
+        "weight": np.arange(12.0).reshape(3, 4),
+    }
+    library.save_file(values, tmp_path / "a.safetensors", {"format": "pt"})
+    found = contents_of(tmp_path / "a.safetensors").tensors
+    assert set(found) == set(values)
+    for name, array in values.items():
+        assert_equal(found[name], array)
+
+
 class Reckless:
     """What an attacker pickles: unpickling it calls anything."""
 

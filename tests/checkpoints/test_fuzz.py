@@ -8,6 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bn_tb.checkpoints import pickle_machine, torch_alike, torch_names
+from bn_tb.checkpoints.contents import CheckpointError
+from bn_tb.checkpoints.torch_values import build, storage_of
 from tests import fuzz_targets
 from tests.builders import checkpoint_bytes as cb
 from tests.builders import event_bytes as eb
@@ -63,3 +66,30 @@ def test_any_bytes_are_read_as_a_pickle(data):
 @given(st.one_of(mutated([ENTRY, ENTRY + eb.field(7, eb.field(1, b""))]), st.binary(max_size=60)))
 def test_any_bytes_are_read_as_entries_of_a_table(data):
     fuzz_targets.fuzz_table(data)
+
+
+def found_alone(pickled):
+    try:
+        return repr(torch_names.find(pickle_machine.load(pickled, 0, build, storage_of)[0]))
+    except CheckpointError as error:
+        return str(error)
+
+
+def found_after(seed, pickled):
+    pickles = torch_alike.Pickles()
+    pickles.found_in(seed)
+    try:
+        return repr(pickles.found_in(pickled))
+    except CheckpointError as error:
+        return str(error)
+
+
+COUNTED = pickle.dumps({"epoch": 3, "loss": 0.5, "optimizer": {"state": {0: {"step": 5}}}}, 2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([STATE, COUNTED]), st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
+def test_a_pickle_like_the_one_before_says_what_it_says_alone(seed, place, other):
+    at = place % len(seed)
+    pickled = (seed[:at] + other + seed[at + len(other) :])[: len(seed)]
+    assert found_after(seed, pickled) == found_alone(pickled)

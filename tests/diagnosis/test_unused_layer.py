@@ -36,5 +36,16 @@ def test_a_file_that_may_be_older_than_the_first_step_is_no_warning(case, tmp_pa
     assert {one.severity.label for one in judged.findings} == {"info"}
 
 
+def test_the_steps_that_lightning_counts_show_that_it_was_trained(tmp_path):
+    model = toy.net()
+    toy.train(model, torch.optim.Adam(model.parameters()), 50)
+    model.add_module("unused", torch.nn.BatchNorm1d(4))
+    for steps, severity in ((50, "warning"), (0, "info")):
+        saved = {"global_step": steps, "state_dict": model.state_dict()}
+        torch.save(saved, tmp_path / "epoch=1.ckpt")
+        found = bn_tb.diagnose(tmp_path).findings
+        assert {one.severity.label for one in found if one.code == "BN109"} == {severity}
+
+
 def test_before_the_first_step_nothing_is_unused(tmp_path):
     assert "BN109" not in {one.code for one in saved(tmp_path, 0).findings}

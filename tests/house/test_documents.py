@@ -11,6 +11,7 @@ import pytest
 from bn_tb.gates import baseline
 from bn_tb.training import flags as train_flags
 from tests.builders import written_logs
+from tests.builders.written_checkpoints import saved_training
 from tests.places import ROOT
 
 DOCUMENTS = sorted([ROOT / "README.md", ROOT / "BUILD.md", *ROOT.glob("docs/*.md")])
@@ -20,6 +21,7 @@ LOGS = {
     "logs/demo/NoCD/train": written_logs.stale,
     "logs/before": written_logs.stale,
     "logs/after": written_logs.healthy,
+    "checkpoints": saved_training,
 }
 
 

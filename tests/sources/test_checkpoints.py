@@ -37,6 +37,31 @@ def test_numbered_files_of_one_training_are_one_curve(name, tmp_path):
     assert layers(tmp_path) == {"bn": [100, 200, 1000]}
 
 
+def test_folders_named_after_steps_are_points_of_one_curve(tmp_path):
+    for step in (500, 1000):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        values = {
+            name: ("F32", np.float32([step, 1])) for name in ("bn.running_mean", "bn.running_var")
+        }
+        (folder / "model.safetensors").write_bytes(cb.safetensors(values))
+    assert layers(tmp_path) == {"bn": [500, 1000]}
+
+
+def test_counters_that_stand_while_weights_go_on_are_no_clock(tmp_path):
+    for epoch in range(1, 7):
+        values = {
+            "bn.running_mean": ("F32", np.float32([min(epoch, 3), 1])),
+            "bn.running_var": ("F32", np.float32([2, 3])),
+            "bn.num_batches_tracked": ("I64", np.int64(100 * min(epoch, 3))),
+            "fc.weight": ("F32", np.float32([epoch])),
+        }
+        (tmp_path / f"epoch_{epoch}.safetensors").write_bytes(cb.safetensors(values))
+    assert layers(tmp_path) == {"bn": [1, 2, 3, 4, 5, 6]}
+    codes = [finding.code for finding in bn_tb.diagnose(tmp_path).findings]
+    assert "BN103" in codes
+
+
 def test_members_of_an_ensemble_are_models_of_their_own(tmp_path):
     for member in (1, 2, 3):
         write(tmp_path / f"model_{member}.safetensors", 500, [member, 1])
@@ -53,6 +78,62 @@ def test_frozen_statistics_are_one_curve_although_no_update_was_counted(tmp_path
     for epoch in (1, 2, 3):
         write(tmp_path / f"net_{epoch}.safetensors", 500, [1, 1])
     assert layers(tmp_path) == {"bn": [1, 2, 3]}
+
+
+def test_models_of_one_shape_side_by_side_stay_apart(tmp_path):
+    for epoch in (10, 20):
+        write(tmp_path / f"{epoch}_net_G_A.safetensors", 7 * epoch, [epoch, 1])
+        write(tmp_path / f"{epoch}_net_G_B.safetensors", 5 * epoch, [epoch, 2])
+    found = layers(tmp_path)
+    assert sorted(found.values()) == [[50, 100], [70, 140]]
+    assert all(name.endswith(("G_A/bn", "G_B/bn")) for name in found)
+
+
+def test_the_best_and_the_last_of_a_training_are_one_curve(tmp_path):
+    write(tmp_path / "resnet18_best.safetensors", 300, [3, 1])
+    write(tmp_path / "resnet18_last.safetensors", 500, [5, 1])
+    assert layers(tmp_path) == {"bn": [300, 500]}
+
+
+def cut(folder, names):
+    """Writes one model cut into two files, as Hugging Face's libraries do."""
+    values = {
+        "bn.running_mean": ("F32", np.float32([1, 2])),
+        "bn.running_var": ("F32", np.float32([3, 4])),
+    }
+    for at, (name, value) in enumerate(values.items(), 1):
+        if at in names:
+            path = folder / f"model-{at:05d}-of-00002.safetensors"
+            path.write_bytes(cb.safetensors({name: value}))
+    (folder / "model.safetensors.index.json").write_text("{}")
+
+
+def test_a_model_cut_into_files_is_one_checkpoint(tmp_path):
+    cut(tmp_path, (1, 2))
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert set(run.histograms) == {"bn.running_mean", "bn.running_var"}
+    assert [one.name for one in run.checkpoints] == ["model.safetensors"]
+
+
+def test_parts_that_are_missing_are_told(tmp_path):
+    cut(tmp_path, (1,))
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert [file.detail for file in run.files] == ["1 of its parts is missing: copy it too"]
+
+
+@pytest.mark.parametrize("part", [".data-00000-of-00001", ".meta"])
+def test_a_checkpoint_without_its_index_is_told(part, tmp_path):
+    (tmp_path / f"model.ckpt-7{part}").write_bytes(bytes(16))
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert [(file.status, file.path[-12:]) for file in run.files] == [("corrupt", "model.ckpt-7")]
+    assert "copy the .index file too" in run.files[0].detail
+
+
+def test_a_part_that_was_left_behind_is_not_told_beside_a_checkpoint(tmp_path):
+    (tmp_path / "model.ckpt-7.data-00000-of-00001").write_bytes(bytes(16))
+    write(tmp_path / "net_8.safetensors", 8, [1, 1])
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert [file.status for file in run.files] == ["ok"]
 
 
 def test_numbered_trainings_stay_apart(tmp_path):
