@@ -1,10 +1,12 @@
 """The HTML report: one file that opens offline and loads nothing."""
 
 import base64
+import gzip
 import hashlib
 import json
 from typing import Any
 
+from bn_tb.diagnosis import RunDiagnosis
 from bn_tb.reports import json_report, wording
 from bn_tb.reports.page import front_end, manual, payload
 from bn_tb.reports.report import Report, View
@@ -12,7 +14,9 @@ from bn_tb.reports.safe_text import one_line
 from bn_tb.rules import ALL_RULES
 from bn_tb.version import __version__
 
-BUDGET = 400_000  # points of all charts of a file, at about 60 bytes each with their nine levels
+BUDGET = 4_700_000  # bytes of all runs of a file; what mails and issues take is 10 MB and more
+BYTES_A_POINT = 30  # of a chart, packed, with its nine levels; measured with random statistics
+LOADED_WHEN_OPENED = ("layers", "metrics", "explained")
 FEWEST_POINTS = 40  # points a series; below that a curve is no curve
 
 _PAGE = """<!doctype html>
@@ -50,11 +54,15 @@ def render(report: Report, view: View) -> str:
 
 
 def _data(report: Report) -> dict[str, Any]:
-    """All that the page asks for; the charts of the worst runs first, as far as they fit."""
-    entries = json_report.document(report)["runs"]
+    """All that the page asks for: what is read at once, and the charts of each run, packed."""
     names = [one_line(wording.run_name(report, diagnosis)) for diagnosis in report.runs]
     settings = map(report.hyperparameters, report.runs)
-    points = _points(report)
+    runs = _runs(report, names)
+    opened = {
+        name: _packed({key: run.pop(key) for key in LOADED_WHEN_OPENED})
+        for name, run in runs.items()
+    }
+    room = BUDGET - sum(map(len, opened.values())) - len(json.dumps(runs))
     return {
         "overview": {
             "logdir": ", ".join(dict.fromkeys(run.subject.run.logdir for run in report.runs)),
@@ -65,33 +73,61 @@ def _data(report: Report) -> dict[str, Any]:
                 for name, diagnosis, given in zip(names, report.runs, settings, strict=True)
             ],
         },
-        "runs": {
-            name: payload.run(entry, diagnosis, max(points, FEWEST_POINTS)) | {"run": name}
-            for name, entry, diagnosis in zip(names, entries, report.runs, strict=True)
-        },
-        "layers": _layers(report, names, points),
+        "runs": runs,
+        "opened": opened,
+        "layers": _layers(report, names, room),
         "manuals": {
             rule.code: manual.page(rule.manual) for rule in ALL_RULES if rule.code in _codes(report)
         },
     }
 
 
-def _points(report: Report) -> int:
-    """Points a series so that all charts fit; they get coarser before they are left out."""
-    series = 2 * sum(len(diagnosis.layers) for diagnosis in report.runs)
-    return min(payload.CHART_POINTS, max(FEWEST_POINTS, BUDGET // max(series, 1)))
+def _runs(report: Report, names: list[str]) -> dict[str, dict[str, Any]]:
+    points, entries = _points(report), json_report.document(report)["runs"]
+    return {
+        name: payload.run(entry, diagnosis, points[_well(diagnosis)]) | {"run": name}
+        for name, entry, diagnosis in zip(names, entries, report.runs, strict=True)
+    }
 
 
-def _layers(report: Report, names: list[str], points: int) -> dict[str, Any]:
-    room = BUDGET
-    layers: dict[str, Any] = {name: {} for name in names}
+def _packed(data: dict[str, Any]) -> str:
+    """Returns JSON as base64 of gzip, which the page unpacks when the run is opened."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _well(diagnosis: RunDiagnosis) -> bool:
+    """Returns whether nobody needs to look closely at the charts of a run."""
+    return diagnosis.verdict == "healthy"
+
+
+def _points(report: Report) -> tuple[int, int]:
+    """Points a series of runs that are not well, and of those that are, so that all charts fit.
+
+    Those that are well get coarser first; then the others do, before charts are left out.
+    """
+    series = {True: 0, False: 0}
+    for diagnosis in report.runs:
+        series[_well(diagnosis)] += 2 * len(diagnosis.layers)
+    points = BUDGET // BYTES_A_POINT
+    if payload.CHART_POINTS * sum(series.values()) <= points:
+        return payload.CHART_POINTS, payload.CHART_POINTS
+    share = (points - FEWEST_POINTS * series[True]) // max(series[False], 1)
+    return min(payload.CHART_POINTS, max(FEWEST_POINTS, share)), FEWEST_POINTS
+
+
+def _layers(report: Report, names: list[str], room: int) -> dict[str, dict[str, str]]:
+    """Charts of the layers of each run; those of the worst runs first, as far as they fit."""
+    points = _points(report)
+    layers: dict[str, dict[str, str]] = {name: {} for name in names}
     run_names = dict(zip(map(id, report.runs), names, strict=True))
     for diagnosis in wording.worst_first(report.runs):
         for judged in diagnosis.layers:
             if room > 0:
-                charts = payload.layer(diagnosis, judged.layer, points)
-                layers[run_names[id(diagnosis)]][judged.layer] = charts
-                room -= sum(len(drawn.get("steps", ())) for drawn in charts["statistics"])
+                charts = payload.layer(diagnosis, judged.layer, points[_well(diagnosis)])
+                packed = _packed(charts)
+                layers[run_names[id(diagnosis)]][judged.layer] = packed
+                room -= len(packed)
     return layers
 
 

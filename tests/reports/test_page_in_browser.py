@@ -266,6 +266,7 @@ def test_the_report_goes_from_runs_to_layers_by_mouse(page, tmp_path):
         page.locator(".overview tbody tr", has_text="momentum_0.999").click()
         playwright.expect(page.locator(".finding .message")).to_contain_text("Momentum 0.999")
         page.locator("table.layers tbody tr").first.click()
+        playwright.expect(page.locator("h2")).to_have_text("conv0/bn")
         assert page.locator(".plot .tone-accent").count() >= 2
 
 

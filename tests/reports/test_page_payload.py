@@ -1,6 +1,8 @@
 """What the page is told of a diagnosis, without a browser."""
 
+import base64
 import dataclasses
+import gzip
 import json
 import re
 
@@ -210,6 +212,15 @@ def page_of(*diagnoses):
     return html.render(Report(diagnoses), View())
 
 
+def data_of(text):
+    return json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])
+
+
+def points(data, run):
+    packed = data["layers"][run]["conv0/bn"]
+    return len(json.loads(gzip.decompress(base64.b64decode(packed)))["statistics"][0]["steps"])
+
+
 def test_data_cannot_end_their_script():
     text = page_of(page_cases.bare("no-batch-norm", "</script><script>alert(1)</script>&\u2028"))
     data = re.search(r'id="data">(.*?)</script>', text, re.S)[1]
@@ -227,22 +238,20 @@ def test_the_report_refers_to_nothing_outside_itself():
 def test_a_report_of_many_layers_gets_coarser_and_then_leaves_charts_of_the_better_runs_out(
     monkeypatch,
 ):
-    monkeypatch.setattr(html, "BUDGET", 40 * html.FEWEST_POINTS)
     healthy = page_cases.diagnosis("healthy", "good", layers=30)
     lagging = page_cases.diagnosis("lagging", "bad", layers=15)
-    text = page_of(healthy, lagging)
-    layers = json.loads(re.search(r'id="data">(.*?)</script>', text, re.S)[1])["layers"]
-    assert len(layers["bad"]) == 15
-    assert 0 < len(layers["good"]) < 30
-    steps = layers["bad"]["conv0/bn"]["statistics"][0]["steps"]
-    assert len(steps) <= html.FEWEST_POINTS
+    monkeypatch.setattr(html, "BUDGET", 90_000)
+    data = data_of(page_of(healthy, lagging))
+    assert len(data["layers"]["bad"]) == 15
+    assert 0 < len(data["layers"]["good"]) < 30
+    assert points(data, "bad") <= html.FEWEST_POINTS
 
 
 def test_runs_of_one_name_in_two_logdirs_are_told_apart():
     one, other = page_cases.diagnosis("stale"), page_cases.diagnosis("healthy")
     run = dataclasses.replace(other.subject.run, logdir="other")
     other = dataclasses.replace(other, subject=dataclasses.replace(other.subject, run=run))
-    data = json.loads(re.search(r'id="data">(.*?)</script>', page_of(one, other), re.S)[1])
+    data = data_of(page_of(one, other))
     assert set(data["runs"]) == {"logs/train", "other/train"}
     assert data["runs"]["other/train"]["verdict"] == "healthy"
 
@@ -262,3 +271,25 @@ def test_points_of_checkpoints_are_told_with_their_files(tmp_path):
 def test_points_of_event_files_are_no_checkpoints():
     _, mean = chart(page_cases.diagnosis("healthy"))
     assert "checkpoints" not in mean
+
+
+def test_healthy_runs_get_coarser_before_those_that_somebody_has_to_look_at(monkeypatch):
+    monkeypatch.setattr(html, "BUDGET", 20 * (100 + html.FEWEST_POINTS) * html.BYTES_A_POINT)
+    runs = (page_cases.diagnosis(verdict, verdict, layers=10) for verdict in ("healthy", "lagging"))
+    data = data_of(page_of(*runs))
+    assert points(data, "healthy") <= html.FEWEST_POINTS < 45 < points(data, "lagging") <= 100
+
+
+def test_a_report_of_300_runs_is_at_most_5_megabytes():
+    verdicts = ("healthy", "stale", "healthy", "lagging")
+    made = [page_cases.diagnosis(verdict, layers=5) for verdict in verdicts]
+    runs = (
+        dataclasses.replace(
+            one,
+            subject=dataclasses.replace(
+                one.subject, run=dataclasses.replace(one.subject.run, name=f"lr_{i}/train")
+            ),
+        )
+        for i, one in enumerate(made * 75)
+    )
+    assert len(page_of(*runs)) <= 5_000_000

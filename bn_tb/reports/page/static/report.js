@@ -8,13 +8,29 @@ const listeners = [];
 
 const source = {
   overview: async () => data.overview,
-  run: async (name) => data.runs[name] ?? missing(`This report has no run ${name}.`),
-  layer: async (run, name) => data.layers[run]?.[name]
-    ?? missing(data.runs[run]?.layers.some((layer) => layer.layer === name)
-      ? `The charts of ${name} were left out to keep this file small. Open the run in TensorBoard, or report on fewer runs.`
-      : `Run ${run} has no layer ${name}.`),
+  async run(name) {
+    if (!data.runs[name]) missing(`This report has no run ${name}.`);
+    return { ...data.runs[name], ...await unpacked(data.opened[name]) ?? NOTHING };
+  },
+  async layer(run, name) {
+    if (!data.layers[run]?.[name]) missing(`This report has no charts of the layer ${name}. Large reports leave charts out; open the run in TensorBoard, or report on fewer runs.`);
+    return await unpacked(data.layers[run][name]) ?? missing(TOO_OLD);
+  },
   manual: async (code) => data.manuals[code] ?? missing(`There is no manual page of ${code}.`),
+  findings: () => Object.values(data.runs).filter((run) => run.findings.length),
 };
+
+const NOTHING = { layers: [], metrics: [], explained: null };
+const TOO_OLD = 'This browser is too old to unpack layers and charts: Chrome 80, Firefox 113 and Safari 16.4 can.';
+if (!window.DecompressionStream) data.overview.notices.push(TOO_OLD);
+
+/** Returns the value of JSON that was packed with gzip, or undefined where a browser cannot. */
+async function unpacked(base64) {
+  if (!window.DecompressionStream) return undefined;
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'));
+  return JSON.parse(await new Response(stream).text());
+}
 
 function missing(message) {
   throw new Error(message);
