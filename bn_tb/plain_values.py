@@ -4,7 +4,8 @@ import json
 import math
 import reprlib
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from bn_tb.errors import UsageError
 
@@ -12,6 +13,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+_Kind = TypeVar("_Kind")
 
 LARGEST_FILE = 64 << 20
 """Bytes; a baseline of 100,000 findings has 30 MB. `/dev/zero` ends nowhere."""
@@ -58,20 +61,17 @@ def json_of(text: str) -> Any:
     Raises:
       ValueError: It is none, or lists in lists are deeper than Python's stack.
     """
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    return _parsed(json.loads, text)
 
 
 def toml_of(text: str) -> dict[str, Any]:
-    """Returns a TOML document.
+    """Returns a TOML document; see `json_of`."""
+    return _parsed(tomllib.loads, text)
 
-    Raises:
-      ValueError: It is none, or lists in lists are deeper than Python's stack.
-    """
+
+def _parsed(parse: Callable[[str], _Kind], text: str) -> _Kind:
     try:
-        return tomllib.loads(text)
+        return parse(text)
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -86,9 +86,7 @@ def text(value: Any, place: str) -> str:
     Raises:
       UsageError: It is none.
     """
-    if not isinstance(value, str):
-        raise UsageError(f"{place}: want a string, got {shown(value)}")
-    return value
+    return _checked(value, str, "a string", place)
 
 
 def texts(value: Any, place: str) -> tuple[str, ...]:
@@ -100,15 +98,22 @@ def texts(value: Any, place: str) -> tuple[str, ...]:
 
 def items(value: Any, place: str) -> list[Any]:
     """Returns a list; see `text`."""
-    if not isinstance(value, list):
-        raise UsageError(f"{place}: want a list, got {shown(value)}")
-    return value
+    return _checked(value, list, "a list", place)
 
 
 def table(value: Any, place: str) -> dict[str, Any]:
     """Returns a table; see `text`."""
-    if not isinstance(value, dict):
-        raise UsageError(f"{place}: want a table, got {shown(value)}")
+    return _checked(value, dict, "a table", place)
+
+
+def on_or_off(value: Any, place: str) -> bool:
+    """Returns a truth value; see `text`."""
+    return _checked(value, bool, "true or false", place)
+
+
+def _checked(value: Any, kind: type[_Kind], name: str, place: str) -> _Kind:
+    if not isinstance(value, kind):
+        raise UsageError(f"{place}: want {name}, got {shown(value)}")
     return value
 
 
@@ -123,10 +128,3 @@ def number(value: Any, place: str) -> float:
     if not math.isfinite(finite):
         raise UsageError(f"{place}: want a finite number, got {shown(value)}")
     return finite
-
-
-def on_or_off(value: Any, place: str) -> bool:
-    """Returns a truth value; see `text`."""
-    if not isinstance(value, bool):
-        raise UsageError(f"{place}: want true or false, got {shown(value)}")
-    return value

@@ -163,6 +163,9 @@ GROUPS = {
 }
 
 
+_NAMES = {flag.name for group in GROUPS.values() for flag in group} | {*OTHER_NAMES}
+
+
 def parse(argv: list[str]) -> tuple[flags.FlagValues, list[str]]:
     """Returns parsed flags, and the arguments that are no flags.
 
@@ -192,10 +195,9 @@ def _renamed(argument: str) -> str:
         return argument
     head, equals, value = argument[2:].partition("=")
     name = head.replace("-", "_")
-    names = {flag.name for group in GROUPS.values() for flag in group} | {*OTHER_NAMES}
-    if name.startswith("no_") and name[3:] in names:
+    if name.startswith("no_") and name[3:] in _NAMES:
         name = f"no{name[3:]}"
-    elif name not in names and name.removeprefix("no") not in names:
+    elif name not in _NAMES and name.removeprefix("no") not in _NAMES:
         return argument
     return f"--{OTHER_NAMES.get(name, name)}{equals}{value}"
 

@@ -43,11 +43,11 @@ def ended(layers: Sequence[BatchNormLayer], run: Run) -> Iterator[End]:
     tags = _logged(layers)
     if not tags:
         return
-    other = max(tags, key=lambda tag: int(tags[tag][1].steps[-1]))
+    other = _longest(tags)
+    going_on = tags[other][1].steps
     for tag, (layer, series) in tags.items():
-        if _ends_before(series.steps, tags[other][1].steps) and not _left(layer, series, run):
-            last = int(tags[other][1].steps[-1])
-            yield End((layer.name,), tag, int(series.steps[-1]), other, last)
+        if _ends_before(series.steps, going_on) and not _left(layer, series, run):
+            yield End((layer.name,), tag, int(series.steps[-1]), other, int(going_on[-1]))
 
 
 def all_ended(layers: Sequence[BatchNormLayer], run: Run) -> Iterator[End]:
@@ -55,17 +55,20 @@ def all_ended(layers: Sequence[BatchNormLayer], run: Run) -> Iterator[End]:
     tags = _logged(layers)
     if not tags:
         return
-    tag = max(tags, key=lambda tag: int(tags[tag][1].steps[-1]))
-    names, series = tuple(layer.name for layer, _ in tags.values()), tags[tag][1]
-    if any(session.wall_time > series.wall_times[-1] for session in run.sessions):
+    tag = _longest(tags)
+    names, series = tuple(dict.fromkeys(layer.name for layer, _ in tags.values())), tags[tag][1]
+    if _started_again(run, series):
         return
     for other, scalar in run.scalars.items():
         if scalar.steps.size and _ends_before(series.steps, scalar.steps):
-            unique = tuple(dict.fromkeys(names))
-            yield End(unique, tag, int(series.steps[-1]), other, int(scalar.steps[-1]))
+            yield End(names, tag, int(series.steps[-1]), other, int(scalar.steps[-1]))
 
 
-def _logged(layers: Sequence[BatchNormLayer]) -> dict[str, tuple[BatchNormLayer, HistogramSeries]]:
+_Tags = dict[str, tuple[BatchNormLayer, HistogramSeries]]
+"""Statistics by tag, each with its layer."""
+
+
+def _logged(layers: Sequence[BatchNormLayer]) -> _Tags:
     return {
         tag: (layer, series)
         for layer in layers
@@ -73,6 +76,15 @@ def _logged(layers: Sequence[BatchNormLayer]) -> dict[str, tuple[BatchNormLayer,
         for tag, series in ((layer.mean_tag, layer.mean), (layer.variance_tag, layer.variance))
         if series is not None and series.steps.size > 1
     }
+
+
+def _longest(tags: _Tags) -> str:
+    return max(tags, key=lambda tag: int(tags[tag][1].steps[-1]))
+
+
+def _started_again(run: Run, series: HistogramSeries) -> bool:
+    """Returns whether a program was started after the last point of a series."""
+    return any(session.wall_time > series.wall_times[-1] for session in run.sessions)
 
 
 def _ends_before(own: np.ndarray, other: np.ndarray) -> bool:
@@ -84,7 +96,7 @@ def _ends_before(own: np.ndarray, other: np.ndarray) -> bool:
 
 def _left(layer: BatchNormLayer, series: HistogramSeries, run: Run) -> bool:
     """Returns whether a layer left the model, or its program ended."""
-    if any(session.wall_time > series.wall_times[-1] for session in run.sessions):
+    if _started_again(run, series):
         return True
     kept = itertools.chain((own for _, own in layer.statistics), layer.weights.values())
     last = series.steps[-1]

@@ -185,28 +185,38 @@ def copy_decay(layer: BatchNormLayer, original: BatchNormLayer) -> float | None:
 
 def _began(layer: BatchNormLayer, lag: Lag, late: bool) -> curve.Began | None:
     """Returns the curves of a moving layer that can have begun at 0 and 1, and where."""
-    series = dict(layer.finite)
-    mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
-    if layer.motion is not Motion.MOVING or (layer.wiring and layer.wiring.zero_debias):
+    curves = _curves(layer)
+    if curves is None or (layer.wiring and layer.wiring.zero_debias):
         return None
-    if mean is None or variance is None or not np.array_equal(mean.steps, variance.steps):
-        return None
+    mean, variance = curves
     if lag.start is not None:
         default = layer.initial(Role.MOVING_VARIANCE, variance) == 1.0
         return curve.Began(mean, variance, lag.start) if default else None
-    start = _birth(layer, mean, late)
+    start = _birth(layer, mean, variance, late)
     return None if start is None else curve.Began(mean, variance, start)
 
 
-def _birth(layer: BatchNormLayer, mean: HistogramSeries, late: bool) -> float | None:
+def _curves(layer: BatchNormLayer) -> tuple[HistogramSeries, HistogramSeries] | None:
+    """Returns moving mean and variance of a moving layer, if they are logged at the same steps."""
+    series = dict(layer.finite)
+    mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
+    if layer.motion is not Motion.MOVING or mean is None or variance is None:
+        return None
+    return (mean, variance) if np.array_equal(mean.steps, variance.steps) else None
+
+
+def _birth(
+    layer: BatchNormLayer, mean: HistogramSeries, variance: HistogramSeries, late: bool
+) -> float | None:
     """Returns the step before the log at which a layer can have been at 0 and 1, or None.
 
     Args:
       layer: A moving layer.
       mean: Its moving mean.
+      variance: Its moving variance, at the same steps.
       late: Whether it may have begun right before a log that begins at a late step.
     """
-    steps, variance = mean.steps, dict(layer.finite)[Role.MOVING_VARIANCE]
+    steps = mean.steps
     interval = float(np.median(np.diff(steps)))
     if variance.minimum[0] < _LEAST_AT_FIRST:
         return None
@@ -227,12 +237,11 @@ def _birth(layer: BatchNormLayer, mean: HistogramSeries, late: bool) -> float | 
 
 def _grows(layer: BatchNormLayer) -> bool:
     """Returns whether the means of a layer grow as those of one that began at 0 and 1 may."""
-    series = dict(layer.finite)
-    mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
-    if layer.motion is not Motion.MOVING or mean is None or variance is None:
+    curves = _curves(layer)
+    if curves is None:
         return False
-    size = trajectory.rms(mean)
-    return bool(np.array_equal(mean.steps, variance.steps) and size[-1] > _GREW * size[0] > 0)
+    size = trajectory.rms(curves[0])
+    return bool(size[-1] > _GREW * size[0] > 0)
 
 
 def _born_together(layers: Sequence[BatchNormLayer]) -> bool:
@@ -241,16 +250,14 @@ def _born_together(layers: Sequence[BatchNormLayer]) -> bool:
     From there the means of all grow by one factor, whatever the data, as they share a momentum; of
     a single layer the first point must hold 0 and 1 but for what no data does.
     """
-    sizes = [trajectory.rms(dict(layer.finite)[Role.MOVING_MEAN]) for layer in layers]
+    curves = [found for layer in layers if (found := _curves(layer))]
+    sizes = [trajectory.rms(mean) for mean, _ in curves]
+    if len(curves) == 1:
+        (_, variance), size = curves[0], sizes[0]
+        away = abs(variance.minimum[0] - 1), abs(variance.maximum[0] - 1), size[0]
+        return bool(max(away) <= _NEW)
     factors = [float(size[-1] / size[0]) for size in sizes]
-    if len(factors) > 1:
-        return max(factors) < _ONE_FACTOR * min(factors)
-    return bool(factors) and _new(layers[0], sizes[0])
-
-
-def _new(layer: BatchNormLayer, size: FloatArray) -> bool:
-    variance = dict(layer.finite)[Role.MOVING_VARIANCE]
-    return bool(max(abs(variance.minimum[0] - 1), abs(variance.maximum[0] - 1), size[0]) <= _NEW)
+    return max(factors) < _ONE_FACTOR * min(factors)
 
 
 def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from bn_tb.evidence.counting import Count, count_of
 from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.runs.tags import Role
 
@@ -18,12 +17,11 @@ def is_untouched(layer: BatchNormLayer) -> bool:
     if layer.motion is not Motion.INITIAL or len(own) < 2 or layer.wiring is not None:
         return False
     seen = layer.counters.get(Role.UPDATE_COUNT)
-    idle = seen is not None and bool(seen.values.size) and not seen.values.any()
-    if count_of(layer) is Count.GROWS or not (idle or layer.framework is Framework.TORCH):
-        return False
-    if seen is not None and not idle:
-        return False
-    return all(_stands_at_0_or_1(series.minimum, series.maximum) for series in own)
+    if seen is None:
+        idle = layer.framework is Framework.TORCH
+    else:
+        idle = bool(seen.values.size) and not seen.values.any()
+    return idle and all(_stands_at_0_or_1(series.minimum, series.maximum) for series in own)
 
 
 def _stands_at_0_or_1(minimum: np.ndarray, maximum: np.ndarray) -> bool:

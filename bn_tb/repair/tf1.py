@@ -163,12 +163,12 @@ def _measured(
             if used == most:
                 break
             if also is not None:
+                _load(session, variables, before)
                 also(feed)
             from_zero = _updated(session, variables, ops, feed, 0.0)
             if not decays:
                 from_one = _updated(session, variables, ops, feed, 1.0)
                 decays = [one - zero for one, zero in zip(from_one, from_zero, strict=True)]
-            _load(session, variables, before)
             batch = [
                 zero / np.maximum(1 - m, 1e-12) for zero, m in zip(from_zero, decays, strict=True)
             ]

@@ -57,7 +57,8 @@ def _data(report: Report) -> dict[str, Any]:
     """All that the page asks for: what is read at once, and the charts of each run, packed."""
     names = [one_line(wording.run_name(report, diagnosis)) for diagnosis in report.runs]
     settings = map(report.hyperparameters, report.runs)
-    runs = _runs(report, names)
+    points = _points(report)
+    runs = _runs(report, names, points)
     opened = {
         name: _packed({key: run.pop(key) for key in LOADED_WHEN_OPENED})
         for name, run in runs.items()
@@ -75,15 +76,15 @@ def _data(report: Report) -> dict[str, Any]:
         },
         "runs": runs,
         "opened": opened,
-        "layers": _layers(report, names, room),
+        "layers": _layers(report, names, points, room),
         "manuals": {
             rule.code: manual.page(rule.manual) for rule in ALL_RULES if rule.code in _codes(report)
         },
     }
 
 
-def _runs(report: Report, names: list[str]) -> dict[str, dict[str, Any]]:
-    points, entries = _points(report), json_report.document(report)["runs"]
+def _runs(report: Report, names: list[str], points: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    entries = json_report.document(report)["runs"]
     return {
         name: payload.run(entry, diagnosis, points[_well(diagnosis)]) | {"run": name}
         for name, entry, diagnosis in zip(names, entries, report.runs, strict=True)
@@ -116,9 +117,10 @@ def _points(report: Report) -> tuple[int, int]:
     return min(payload.CHART_POINTS, max(FEWEST_POINTS, share)), FEWEST_POINTS
 
 
-def _layers(report: Report, names: list[str], room: int) -> dict[str, dict[str, str]]:
+def _layers(
+    report: Report, names: list[str], points: tuple[int, int], room: int
+) -> dict[str, dict[str, str]]:
     """Charts of the layers of each run; those of the worst runs first, as far as they fit."""
-    points = _points(report)
     layers: dict[str, dict[str, str]] = {name: {} for name in names}
     run_names = dict(zip(map(id, report.runs), names, strict=True))
     for diagnosis in wording.worst_first(report.runs):

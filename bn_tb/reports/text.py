@@ -81,7 +81,8 @@ def _parts(report: Report, view: View) -> Iterator[RenderableType]:
     runs = wording.worst_first(report.runs)
     if len(report.runs) > 1:
         companions = [] if view.verbose else wording.companions(runs)
-        runs = [run for run in runs if run not in companions]
+        aside = set(map(id, companions))
+        runs = [run for run in runs if id(run) not in aside]
         hold = "holds" if len(companions) == 1 else "hold"
         beside = f"; {len(companions):,} more {hold} no statistics" if companions else ""
         counts = f"{wording.count(len(runs), 'run')}: {wording.verdict_counts(runs)}"

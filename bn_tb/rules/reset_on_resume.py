@@ -124,10 +124,7 @@ def _fell_back(layer: BatchNormLayer, step: int) -> bool:
 
 def _weights_jump(layer: BatchNormLayer, step: int) -> bool:
     weights = map(trajectory.as_shown, layer.weights.values())
-    return any(_jump(one.steps, trajectory.rms(one), step) > _UNUSUAL for one in weights) or any(
-        _jump(one.steps, -trajectory.rms(one), step) > _UNUSUAL
-        for one in map(trajectory.as_shown, layer.weights.values())
-    )
+    return any(abs(_jump(one.steps, trajectory.rms(one), step)) > _UNUSUAL for one in weights)
 
 
 def _jump(steps: IntArray, values: FloatArray, step: int) -> float:
@@ -194,7 +191,7 @@ def _evidence(
             f"the weights went on: {RESTARTED if restarted else BY_THE_PROGRAM}."
         ),
         proof=(
-            _counts(layers[0], anew)
+            _counts(layers[0], anew, step)
             if step in anew
             else f"{names[0]}: {back} its initial values at step {step}, after it had left them",
         ),
@@ -214,10 +211,10 @@ def _fix(layers: list[BatchNormLayer]) -> str:
     )
 
 
-def _counts(layer: BatchNormLayer, anew: IntArray) -> str:
+def _counts(layer: BatchNormLayer, anew: IntArray, step: int) -> str:
     counter = layer.counters[Role.UPDATE_COUNT]
-    at = int(np.searchsorted(counter.steps, anew[0]))
-    times = f", and {count(anew.size - 1, 'time')} more" if anew.size > 1 else ""
+    at, again = int(np.searchsorted(counter.steps, step)), int(np.count_nonzero(anew > step))
+    times = f", and {count(again, 'time')} more" if again else ""
     return (
         f"updates counted by {layer.name}: {counter.values[at - 1]:.0f} at step "
         f"{counter.steps[at - 1]}, {counter.values[at]:.0f} at step {counter.steps[at]}{times}"

@@ -9,6 +9,7 @@ import numpy as np
 
 from tests.lab import pytorch_net as net_of
 from tests.lab.data import STANDARDISED, pictures
+from tests.lab.pytorch_faults import resume
 from tests.lab.pytorch_net import tensorboard, torch
 from tests.lab.scenario import Scenario
 
@@ -141,18 +142,6 @@ def _reset(net: Any, step: int) -> None:
     if step % 50 == 1:
         for norm in net_of.norms(net):
             norm.reset_running_stats()
-
-
-def _resumed(logdir: str, complete: bool) -> None:
-    """A restart after which steps go on and every tenth is logged."""
-    net = net_of.network()
-    with tensorboard.SummaryWriter(logdir, filename_suffix=".1") as writer:
-        net_of.finish(net_of.train(net, writer, 100, every=10))
-    state = net.state_dict() if complete else dict(net.named_parameters())
-    again = net_of.network(seed=1)
-    again.load_state_dict(state, strict=complete)
-    with tensorboard.SummaryWriter(logdir, filename_suffix=".2") as writer:
-        net_of.finish(net_of.train(again, writer, 100, first=101, every=10, seed=61))
 
 
 def _everything(net: Any) -> Iterator[Any]:
@@ -348,7 +337,7 @@ SCENARIOS = (
     ),
     Scenario(
         "torch_resumed_without_buffers_every_tenth_step",
-        functools.partial(_resumed, complete=False),
+        functools.partial(resume, complete=False, steps=100, every=10),
         "The checkpoint had no buffers; ten steps later the statistics are near again.",
         STALE,
         must=("BN106",),
@@ -356,7 +345,7 @@ SCENARIOS = (
     ),
     Scenario(
         "torch_resumed_with_buffers_every_tenth_step",
-        functools.partial(_resumed, complete=True),
+        functools.partial(resume, complete=True, steps=100, every=10),
         "The twin has them.",
         HEALTHY,
     ),

@@ -83,16 +83,16 @@ def _hand_written(size: int, dims: int, mean: bool = True, cancel: bool = False)
     return OwnBatchNorm()
 
 
-def resume(logdir: str, complete: bool) -> None:
+def resume(logdir: str, complete: bool, steps: int = 60, every: int = 1) -> None:
     """The checkpoint holds the parameters, with or without the buffers."""
     net = net_of.network()
     with tensorboard.SummaryWriter(logdir, filename_suffix=".1") as writer:
-        net_of.finish(net_of.train(net, writer))
+        net_of.finish(net_of.train(net, writer, steps, every=every))
     state = net.state_dict() if complete else dict(net.named_parameters())
     again = net_of.network(seed=1)
     again.load_state_dict(state, strict=complete)
     with tensorboard.SummaryWriter(logdir, filename_suffix=".2") as writer:
-        net_of.finish(net_of.train(again, writer, first=61, seed=61))
+        net_of.finish(net_of.train(again, writer, steps, first=steps + 1, every=every, seed=61))
 
 
 def teacher(logdir: str, buffers: bool) -> None:
