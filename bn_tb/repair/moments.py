@@ -46,8 +46,8 @@ class Moments:
         self._sum += count * mean
         self._squares += count * (variance + mean**2)
 
-    def add_sums(self, count: float, total: FloatArray, squares: FloatArray) -> None:
-        """Takes what other processes summed: values, their sum and that of their squares."""
+    def set_sums(self, count: float, total: FloatArray, squares: FloatArray) -> None:
+        """Takes what all processes summed: values, their sum and that of their squares."""
         self._count, self._sum, self._squares = count, total, squares
 
     @property

@@ -5,26 +5,32 @@ from typing import Any
 
 import numpy as np
 
+from bn_tb.runs.series import FloatArray
+
 
 class Outputs:
-    """Outputs in both modes, batch after batch."""
+    """Outputs in both modes, batch after batch.
+
+    Attributes:
+      sums: float64 `[5]`, over batches, so that several processes can add theirs: mean squared
+        difference, variance, right answers in evaluation and in training mode (shares), and how
+        many batches had answers.
+    """
 
     def __init__(self) -> None:
-        self._squares = self._spread = 0.0
-        self._scores: list[tuple[float, float]] = []
+        self.sums: FloatArray = np.zeros(5)
 
     def add(
         self, evaluated: Sequence[np.ndarray], trained: Sequence[np.ndarray], batch: Any
     ) -> None:
         """Takes the outputs for one batch; labels, if the batch has some, score both."""
         for one, other in zip(evaluated, trained, strict=True):
-            self._squares += float(np.mean((one - other) ** 2))
-            self._spread += float(np.var(other))
+            self.sums[:2] += np.mean((one - other) ** 2), np.var(other)
         labels = _labels(batch)
         if labels is not None and len(evaluated) == 1:
             scores = _score(evaluated[0], labels), _score(trained[0], labels)
             if scores[0] is not None and scores[1] is not None:
-                self._scores.append((scores[0], scores[1]))
+                self.sums[2:] += scores[0], scores[1], 1
 
     @property
     def difference(self) -> float | None:
@@ -32,16 +38,15 @@ class Outputs:
 
         None without outputs that vary.
         """
+        squares, spread = self.sums[:2]
         with np.errstate(all="ignore"):
-            return float(np.sqrt(self._squares / self._spread)) if self._spread else None
+            return float(np.sqrt(squares / spread)) if spread else None
 
     @property
     def scores(self) -> tuple[float, float] | None:
         """Share of right answers in evaluation and in training mode, or None without labels."""
-        if not self._scores:
-            return None
-        evaluated, trained = np.mean(self._scores, axis=0)
-        return float(evaluated), float(trained)
+        evaluated, trained, batches = self.sums[2:]
+        return (float(evaluated / batches), float(trained / batches)) if batches else None
 
 
 def _labels(batch: Any) -> np.ndarray | None:

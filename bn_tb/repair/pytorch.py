@@ -43,6 +43,8 @@ def measure(
       frozen: Whether frozen layers are measured too, as if they were not.
     """
     call = forward or _call
+    if isinstance(model, torch.nn.parallel.DistributedDataParallel):
+        model = model.module  # each forward of the wrapper waits for all processes
     moments: dict[str, Moments] = {}
     outputs, ran = Outputs(), 0
     with _left_as_it_was(model), torch.no_grad():
@@ -59,7 +61,8 @@ def measure(
             outputs.add(plain, trained, batch)
         layers = layers_of(model)
         stored = {name: _stored(layer) for name, layer in layers.items() if _ready(layer)}
-    _reduce(moments)
+    measured = {name: layers[name] for name in stored if frozen or name not in _frozen(layers)}
+    ran = _over_processes(measured, moments, outputs, ran)
     found = {name: each for name, one in moments.items() if (each := one.statistics())}
     return Passes(
         stored=stored,
@@ -208,15 +211,27 @@ def _outputs(output: Any) -> list[np.ndarray]:
     return []
 
 
-def _reduce(moments: dict[str, Moments]) -> None:
-    """Sums the moments of all processes of a group that is up."""
+def _over_processes(
+    layers: dict[str, _BatchNorm], moments: dict[str, Moments], outputs: Outputs, ran: int
+) -> int:
+    """Adds what the other processes of a group that is up saw; returns the batches of all.
+
+    One call carries everything, in the order of the model's layers, so that a process that had no
+    batch keeps no other waiting, and all come to the same decision.
+    """
     distributed = torch.distributed
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return
-    for one in moments.values():
-        count, total, squares = one.sums
-        packed = torch.from_numpy(np.concatenate([[count], total, squares]))
-        distributed.all_reduce(packed)
-        summed = packed.numpy()
-        half = len(total) + 1
-        one.add_sums(float(summed[0]), summed[1:half], summed[half:])
+    if not (distributed.is_available() and distributed.is_initialized()) or not layers:
+        return ran
+    parts: list[Any] = [outputs.sums, [ran]]
+    for name, layer in layers.items():
+        values, *sums = moments.setdefault(name, Moments()).sums
+        parts += [[values], *(each if values else np.zeros(layer.num_features) for each in sums)]
+    device = next(iter(layers.values())).running_mean.device
+    packed = torch.from_numpy(np.concatenate(parts)).to(device)  # NCCL takes tensors of GPUs only
+    distributed.all_reduce(packed)
+    summed = np.split(packed.cpu().numpy(), np.cumsum([len(part) for part in parts])[:-1])
+    outputs.sums = summed[0]
+    for at, name in enumerate(layers):
+        count, total, squares = summed[2 + 3 * at : 5 + 3 * at]
+        moments[name].set_sums(float(count[0]), total, squares)
+    return int(summed[1][0])

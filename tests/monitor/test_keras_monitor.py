@@ -1,6 +1,8 @@
 """The callback for Keras 3 and tf_keras, in fit."""
 
 import os
+import subprocess
+import sys
 import warnings
 
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 
 import bn_tb
 from bn_tb.monitor.keras import BatchNormMonitor
+from tests.places import ROOT
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -29,7 +32,8 @@ def fitted(keras, callbacks, epochs=3, momentum=0.9, training=None):
     outputs = keras.layers.Dense(4)(keras.layers.Dropout(0.2)(hidden))
     model = keras.Model(inputs, outputs)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.01), loss, steps_per_execution=2)
+    steps = 1 if keras.backend.backend() == "torch" else 2  # of PyTorch it allows one
+    model.compile(keras.optimizers.SGD(0.01), loss, steps_per_execution=steps)
     model.fit(
         INPUTS, LABELS, batch_size=16, epochs=epochs, verbose=0, callbacks=callbacks,
         validation_data=(INPUTS[:64], LABELS[:64]),
@@ -67,3 +71,15 @@ def test_a_training_is_bit_for_bit_the_same_with_and_without(keras, tmp_path):
     watched = fitted(keras, [BatchNormMonitor(tmp_path, every=2)], epochs=1)
     for one, other in zip(plain, watched, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_all_of_it_and_the_repair_hold_on_the_torch_backend():
+    pytest.importorskip("torch", reason="PyTorch is not installed")
+    files = [__file__, str(ROOT / "tests/repair/test_check_and_recalibrate.py")]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *files]
+    ran = subprocess.run(
+        [*command, "-k", "keras and not tf_keras and not stop and not torch_backend"],
+        cwd=ROOT, env=os.environ | {"KERAS_BACKEND": "torch"}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-3000:]
+    assert "4 passed" in ran.stdout

@@ -2,11 +2,7 @@
 
 import copy
 import io
-import os
 import pickle
-import socket
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -17,7 +13,7 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 import bn_tb  # noqa: E402
 from bn_tb.monitor.pytorch import BatchNormMonitor  # noqa: E402
 from tests.builders import toy_torch as toy  # noqa: E402
-from tests.places import ROOT  # noqa: E402
+from tests.builders.ranks import run_in_two  # noqa: E402
 
 
 def told(caught):
@@ -141,27 +137,8 @@ distributed.destroy_process_group()
 
 def ranks(folder, shift, every_rank):
     """Trains with DistributedDataParallel in two processes; returns the diagnoses."""
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port()), "WORLD_SIZE": "2"}
-    command = [sys.executable, "-c", RANK, str(folder), str(shift), every_rank]
-    running = [
-        subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=os.environ | address | {"RANK": str(rank)},
-            stderr=subprocess.PIPE,
-        )
-        for rank in range(2)
-    ]
-    for one in running:
-        _, errors = one.communicate()
-        assert one.returncode == 0, errors.decode()[-2000:]
+    run_in_two(RANK, folder, shift, every_rank)
     return bn_tb.diagnose(folder)
-
-
-def _free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 def test_of_several_processes_the_first_one_writes(tmp_path):

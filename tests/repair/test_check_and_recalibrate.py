@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import bn_tb
+from bn_tb.repair.keras import values_of
+from tests.builders.ranks import run_in_two
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -152,7 +154,7 @@ def test_a_keras_model_is_checked_and_repaired(package):
     bn_tb.recalibrate(model, data)
     after = model.evaluate(inputs, labels, verbose=0)[1]
     assert after > 0.95 > before
-    hidden = model.layers[0](inputs)
+    hidden = values_of(model.layers[0](inputs))
     np.testing.assert_allclose(model.layers[1].moving_variance, np.var(hidden, 0), rtol=0.02)
     assert bn_tb.check(model, data)[0].verdict == "healthy"
 
@@ -164,3 +166,35 @@ def test_layers_that_were_told_to_stop_tracking_evaluate_with_their_statistics(t
     assert toy.accuracy(model) < 0.9
     bn_tb.recalibrate(model, [toy.batch() for _ in range(20)])
     assert toy.accuracy(model) > 0.97
+
+
+RANK = """
+import os, sys
+import torch
+from torch import distributed, nn
+import bn_tb
+from tests.builders import toy_torch as toy
+
+distributed.init_process_group("gloo")
+rank = distributed.get_rank()
+model = nn.parallel.DistributedDataParallel(toy.net(momentum=0.0))
+toy.train(model, toy.sgd(model), 100)
+batches = [toy.batch(64) for _ in range(6)]
+mine = [batches[:5], batches[5:]][rank] if sys.argv[2] == "some" else [batches, []][rank]
+bn_tb.recalibrate(model, mine)
+assert bn_tb.check(model, mine).verdict == "healthy"
+hidden = model.module[0](torch.cat([inputs for inputs, _ in batches]))
+torch.save((model.module[1].state_dict(), hidden.detach()), f"{sys.argv[1]}/{rank}.pt")
+distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.parametrize("share", ["some", "none"])
+def test_processes_of_a_group_write_the_statistics_of_all_their_batches(toy, tmp_path, share):
+    import torch
+
+    run_in_two(RANK, tmp_path, share)
+    results = [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)]
+    for layer, hidden in results:
+        np.testing.assert_allclose(layer["running_mean"], hidden.mean(0), rtol=1e-4)
+        np.testing.assert_allclose(layer["running_var"], hidden.var(0), rtol=1e-4)
