@@ -1,5 +1,7 @@
 """Which format a file has, by its bytes; one door to all of them."""
 
+from collections.abc import Callable
+
 from bn_tb.checkpoints import (
     hdf5,
     keras_archive,
@@ -39,23 +41,27 @@ def read(file: RangeFile, shards: Shards | None = None) -> Contents:
         raise CheckpointError(POINTER)
     if shards is not None:
         return tf_bundle.read(file, shards)
-    if is_zip(file):
-        return _of_archive(file, ZipIndex(file))
-    if torch_file.is_stream(file):
-        return torch_file.read_stream(file)
-    if hdf5.is_hdf5(file):
-        return hdf5.read(file)
-    if is_table(file):
-        return tf_v1.read(file)
-    if safetensors.is_safetensors(file):
-        return safetensors.read(file)
+    for is_one, read_one in FORMATS:
+        if is_one(file):
+            return read_one(file)
     raise ForeignError(_unknown(file))
 
 
-def _of_archive(file: RangeFile, index: ZipIndex) -> Contents:
+def _read_archive(file: RangeFile) -> Contents:
+    index = ZipIndex(file)
     if keras_archive.is_archive(index):
         return keras_archive.read(file, index)
     return torch_file.read_zip(file, index)
+
+
+FORMATS: tuple[tuple[Callable[[RangeFile], bool], Callable[[RangeFile], Contents]], ...] = (
+    (is_zip, _read_archive),
+    (torch_file.is_stream, torch_file.read_stream),
+    (hdf5.is_hdf5, hdf5.read),
+    (is_table, tf_v1.read),
+    (safetensors.is_safetensors, safetensors.read),
+)
+"""Formats of one file: what tells one by its bytes, and what reads it."""
 
 
 def _unknown(file: RangeFile) -> str:
