@@ -6,7 +6,7 @@ That is a `tf.function` in a plain loop, and Keras' `model.fit`.
 
 All variants train the same net on the same data with the same batch size in this one process, in
 turns, so that whatever else the machine does meets all of them. A time is the median over all
-steps.
+steps. The last row is what one checkpoint takes, as a share of the epoch after which it is saved.
 """
 
 import itertools
@@ -20,6 +20,7 @@ import numpy as np
 from absl import app, flags
 
 from bn_tb.training import data, experiment, loop, model
+from bn_tb.training.checkpoints import Checkpoints
 from bn_tb.training.options import Options
 from bn_tb.training.tf1 import set_seed, tf
 
@@ -32,6 +33,8 @@ ROUNDS = flags.DEFINE_integer("rounds", 10, "Turns of each variant.", lower_boun
 STEPS = 25  # of a turn; the first ones warm up
 WARM_UP = 5  # steps of each turn that do not count
 BATCH_SIZE = 100
+STEPS_PER_EPOCH = 50  # after which bn_tb.train saves, by default
+SAVED = "one checkpoint, to an epoch of our steps"
 
 Turn = Callable[[], list[float]]  # returns the duration of each step in seconds
 
@@ -55,6 +58,14 @@ def bare_steps(
         yield
 
 
+def saves_of(saved: Checkpoints, session: tf.Session) -> Iterator[None]:
+    """Saves for ever."""
+    for step in itertools.count(1):
+        with session.graph.as_default():
+            saved.after(session, step)
+        yield
+
+
 def our_turns(folder: pathlib.Path, mnist: data.Mnist) -> dict[str, Turn]:
     """Returns a turn of `bn_tb.train`'s loop, and one of its bare training step."""
     graph = tf.Graph()
@@ -68,14 +79,17 @@ def our_turns(folder: pathlib.Path, mnist: data.Mnist) -> dict[str, Turn]:
             tf.summary.FileWriter(str(folder / "train"), graph),
             tf.summary.FileWriter(str(folder / "test")),
         )
+        saved = Checkpoints(folder / "train", every=1)
     schedule = loop.Schedule(
         epochs=1, steps_per_epoch=10**9, batch_size=BATCH_SIZE, histogram_every=1, seed=0
     )
     bare = bare_steps(session, inputs, net, mnist)
     logged = loop.train(session, inputs, [(net, writers)], mnist, schedule)
+    saves = saves_of(saved, session)
     return {
         "our step, nothing logged": lambda: durations(bare),
         "our step, histograms and scalars": lambda: durations(logged),
+        SAVED: lambda: durations(saves),
     }
 
 
@@ -159,9 +173,11 @@ def main(_: list[str]) -> None:
                 measured[variant] += turn()[WARM_UP:]
     medians = {variant: float(np.median(times)) for variant, times in measured.items()}
     base = next(iter(medians.values()))
+    saving = medians.pop(SAVED)
     print(f"{'batch of ' + str(BATCH_SIZE):44} {'ms a step':>9} {'ratio':>6}")
     for variant, median in medians.items():
         print(f"{variant:44} {median * 1000:9.2f} {median / base:6.3f}")
+    print(f"{SAVED:44} {saving * 1000:9.2f} {saving / (base * STEPS_PER_EPOCH):6.3f}")
 
 
 if __name__ == "__main__":
