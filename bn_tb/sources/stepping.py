@@ -45,7 +45,7 @@ def steps_of(paths: Sequence[str], snapshots: Sequence[Snapshot]) -> Steps:
     for counter, counted in _COUNTERS:
         found = [counter(path, one) for path, one in zip(paths, snapshots, strict=True)]
         numbers = [number for number in found if number is not None and 0 <= number < _LARGEST]
-        if len(numbers) == len(found) and _tells_apart(numbers, snapshots):
+        if len(numbers) == len(found) and any(numbers) and _tells_apart(numbers, snapshots):
             return Steps(tuple(map(int, numbers)), counted)
     return Steps(tuple(range(len(paths))), False)
 
@@ -86,13 +86,12 @@ def _named(names: Sequence[str]) -> Counter:
 
 
 def _tracked(_: str, snapshot: Snapshot) -> float | None:
-    most = max(snapshot.counts.values(), default=0.0)
-    return most or None
+    return max(snapshot.counts.values(), default=None)
 
 
 def _optimized(_: str, snapshot: Snapshot) -> float | None:
     steps = snapshot.optimizer_steps
-    return float(steps) if steps is not None and steps > 1 else None
+    return None if steps is None or steps == 1 else float(steps)  # 1: it has a state, uncounted
 
 
 def is_numbered_folder(name: str) -> bool:

@@ -37,6 +37,12 @@ def test_numbered_files_of_one_training_are_one_curve(name, tmp_path):
     assert layers(tmp_path) == {"bn": [100, 200, 1000]}
 
 
+def test_updates_count_from_a_checkpoint_that_was_saved_before_the_training(tmp_path):
+    for epoch in range(3):
+        write(tmp_path / f"epoch_{epoch}.safetensors", 100 * epoch, [epoch, 1])
+    assert layers(tmp_path) == {"bn": [0, 100, 200]}
+
+
 def test_folders_named_after_steps_are_points_of_one_curve(tmp_path):
     for step in (500, 1000):
         folder = tmp_path / f"checkpoint-{step}"
