@@ -178,6 +178,7 @@ def _finding(subject: Subject, folded: Folded) -> Finding:
         fix=evidence.fix,
         causes=folded.causes,
         fingerprint=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16],
+        over=evidence.over,
     )
 
 

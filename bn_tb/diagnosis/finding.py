@@ -25,6 +25,7 @@ class Finding:
       fix: What to change.
       causes: Codes of the causes that were folded into this finding.
       fingerprint: 16 hex digits, equal for the same fault of the same run and layers in later logs.
+      over: Whether the statistics recovered from it before the log ends.
     """
 
     code: str
@@ -38,6 +39,7 @@ class Finding:
     fix: str
     causes: tuple[str, ...] = ()
     fingerprint: str = ""
+    over: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

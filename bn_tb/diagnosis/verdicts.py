@@ -62,7 +62,8 @@ def _model_is_shown(subject: Subject) -> bool:
 
 
 def _meaning(finding: Finding) -> Verdict | None:
-    return RULES[finding.code].meaning.of(finding.severity, finding.confidence)
+    meaning = RULES[finding.code].meaning.of(finding.severity, finding.confidence)
+    return max(meaning, Verdict.SUSPECT) if meaning is not None and finding.over else meaning
 
 
 def _silent(subject: Subject, layer: BatchNormLayer, lag: Lag, options: Options) -> Verdict:

@@ -87,7 +87,9 @@ def _judged(entry: Mapping[str, Any]) -> LayerDiagnosis:
 
 
 def _finding(entry: Mapping[str, Any]) -> Finding:
-    words = {name: sys.intern(entry[name]) for name in ("code", "name", "message", "fix")}
+    words: dict[str, Any] = {
+        name: sys.intern(entry[name]) for name in ("code", "name", "message", "fix")
+    }
     return Finding(
         **words,
         severity=Severity[entry["severity"].upper()],

@@ -14,7 +14,12 @@ distance, every jump from one point to the next counts that is more than `jump` 
 than `deviations` = 6 standard deviations of the log's own noise (1.48 times the median absolute
 second difference of log v times sqrt(2/3)): batches of two jump by 10 now and then, and are BN204.
 
-- one poisoned batch: it falls again over the next two points, and by a factor of more than 1.4;
+- one poisoned batch, or up to three in a row: it falls again over the next two points, and by a
+  factor of more than 1.4 (`jump` behind several); or it jumped by more than `growth` and does
+  nothing but fall up to the end: likely.
+  Where a later point bounds what is left of it to 5 % of the median channel's variance, and v is
+  below 10 times its level before the batch, the batch is forgotten: the layer is suspect and no
+  longer broken (the bound: `bn_tb/evidence/jumps.py`);
 - at the end: one of the last two points jumps by more than `growth` = 100, and nothing can be seen
   to fall: likely. Less may be statistics that lagged and were estimated anew;
 - without bound: the jump is more than `bound` = 10^6, whatever follows; or over five or more rising
@@ -34,26 +39,27 @@ A change of the data or a learning rate that is raised by orders of magnitude in
 Growth: lower the learning rate, clip gradients. A poisoned batch: find the sample (the message
 names the step), clip or skip it. A pass in training mode that is no training does it as well: a
 warm-up with uninitialised or random input, a dummy batch for shapes: call it in evaluation mode.
-Then let ln(20) / -ln(m) updates pass, or re-estimate the statistics.
+Then let ln(20 g) / -ln(m) updates pass, where g is how far v is above its level before, or
+re-estimate the statistics. Of a batch that is forgotten only the evaluations between the steps
+named are lost, and the batch itself may come again.
 
 ## References
 - https://github.com/tensorflow/tensorflow/issues/44371
 - https://github.com/keras-team/keras/issues/12400
 """
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from bn_tb.evidence import noise
 from bn_tb.evidence.counting import since_reset
+from bn_tb.evidence.jumps import Jump, Kind, largest_jump
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
-from bn_tb.runs.series import FloatArray, HistogramSeries
+from bn_tb.runs.series import HistogramSeries
 from bn_tb.runs.tags import Role
 
 LIMITS = {
@@ -63,119 +69,108 @@ LIMITS = {
     "bound": Limit(1e6, "ratio", "no data set has variances that far apart in one channel"),
 }
 _RISING = 5  # points; fewer may be a step to other data
-_LAST = 2  # points at the end, of which nobody can say that what follows falls
 
 FIX = (
     "If the variance grows on: lower the learning rate or clip gradients, and go back to a "
     "checkpoint before the growth. If one batch did it: find the sample at the step named, clip or "
     "skip it. A pass in training mode that is no training does the same (a warm-up with random or "
     "uninitialised input before an evaluation): call model.eval() before it. Then re-estimate the "
-    "statistics, or let the average forget it (ln 20 / -ln momentum updates)."
+    "statistics, or let the average forget it (by a factor of 20 in ln 20 / -ln momentum updates)."
+)
+FORGOTTEN_FIX = (
+    "The statistics need no repair any more. Ignore evaluations, and keep no checkpoint, of the "
+    "steps named. So that it does not come again: find the sample at the first of these steps, "
+    "clip or skip it; call model.eval() before a pass that is no training (a warm-up with random "
+    "or uninitialised input)."
 )
 
-POISONED = "was poisoned by one batch that is orders of magnitude larger"
-AT_THE_END = "jumps by orders of magnitude at the end: one batch poisoned it, or it explodes"
-UNBOUND = "explodes: it grows by orders of magnitude and does not stop"
+_SENTENCES = {
+    Kind.POISONED: "was poisoned by one batch that is orders of magnitude larger",
+    Kind.AT_THE_END: (
+        "jumps by orders of magnitude at the end: one batch poisoned it, or it explodes"
+    ),
+    Kind.STAYS: "explodes: it grows by orders of magnitude and does not stop",
+}
 
-
-@dataclasses.dataclass(frozen=True)
-class _Jump:
-    """What one layer shows: the sentence about it, the points before and after, and how sure."""
-
-    kind: str
-    before: int
-    after: int
-    again: int = 0
-    confidence: Confidence = Confidence.CONFIRMED
+_Hit = tuple[BatchNormLayer, Jump]
 
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for each kind of growth."""
-    kinds: dict[str, list[tuple[BatchNormLayer, _Jump]]] = {}
+    kinds: dict[tuple[Kind, bool], list[_Hit]] = {}
     for layer in map(since_reset, subject.layers):
         found = _explosion(layer, limits)
         if found:
-            kinds.setdefault(found.kind, []).append((layer, found))
-    for kind, hits in kinds.items():
+            kinds.setdefault((found.kind, found.since is not None), []).append((layer, found))
+    for (kind, over), hits in kinds.items():
         names = [layer.name for layer, _ in hits]
+        certain = any(found.certain for _, found in hits)
         yield Evidence(
-            message=f"The moving variance of {layers_in_words(names)} {kind}.",
+            message=(
+                f"The moving variance of {layers_in_words(names)} {_SENTENCES[kind]}"
+                f"{_past(hits) if over else ''}."
+            ),
             proof=tuple(f"{layer.name}: {_line(layer, found)}" for layer, found in hits[:3]),
-            fix=FIX,
+            fix=FORGOTTEN_FIX if over else FIX,
             layers=tuple(names),
-            step=min(_step(layer, found) for layer, found in hits),
-            confidence=max(found.confidence for _, found in hits),
+            step=min(_step(layer, found.after) for layer, found in hits),
+            confidence=Confidence.CONFIRMED if certain else Confidence.LIKELY,
+            over=over,
         )
 
 
-def _explosion(layer: BatchNormLayer, limits: Mapping[str, float]) -> _Jump | None:
+def _explosion(layer: BatchNormLayer, limits: Mapping[str, float]) -> Jump | None:
+    """Returns the largest jump of a layer, or a growth, which no forgotten jump hides."""
     variance = dict(layer.finite).get(Role.MOVING_VARIANCE)
     if variance is None or layer.motion is not Motion.MOVING or variance.steps.size < _RISING:
         return None
     mean = variance.mean
     if not mean.max() > min(limits["jump"], limits["growth"]) * mean.min() > 0:
         return None
-    level = np.log(mean)
-    jumps = [_jump(level, at, limits) for at in _jumps(variance, level, limits)]
-    told = [jump for jump in jumps if jump is not None]
-    if told:
-        worst = max(told, key=lambda jump: level[jump.after] - level[jump.before])
-        return dataclasses.replace(worst, again=len(told) - 1)
-    grown = _growth(variance, level, limits["growth"])
-    least = int(level.argmin())
-    if grown is None and level[-1] - level[least] > np.log(limits["bound"]) and least >= 2:
-        grown = least, level.size - 1
-    return _Jump(UNBOUND, *grown) if grown else None
+    jump = largest_jump(variance, limits)
+    if jump is not None and jump.since is None:
+        return jump
+    grown = _growth(variance, limits["growth"])
+    least = int(mean.argmin())
+    if grown is None and mean[-1] > mean[least] * limits["bound"] and least >= 2:
+        grown = least, mean.size - 1
+    return Jump(Kind.STAYS, *grown) if grown else jump
 
 
-def _jumps(
-    variance: HistogramSeries, level: FloatArray, limits: Mapping[str, float]
-) -> Iterator[int]:
-    """Yields the points that lie further above the one before than noise and approach explain."""
-    change, distance = np.diff(level), variance.steps - variance.steps[0]
-    far = max(np.log(limits["jump"]), limits["deviations"] * noise.jitter(level))
-    for at in (np.flatnonzero(change > far) + 1).tolist():
-        begun = (level[:at] != level[0]).any()  # or this is the first update, whenever it came
-        if at >= 2 and distance[at] <= 2 * distance[at - 1] and begun:
-            yield at
-
-
-def _jump(level: FloatArray, at: int, limits: Mapping[str, float]) -> _Jump | None:
-    """Returns what a jump to a point is, or None for a new level that stays."""
-    if level[at] - level[at - 1] > np.log(limits["bound"]) and at < level.size - _LAST:
-        kind = POISONED if level[at + 1] < level[at] else UNBOUND
-        return _Jump(kind, at - 1, at)
-    if at >= level.size - _LAST:
-        far = level[at] - level[at - 1] > np.log(limits["growth"])
-        return _Jump(AT_THE_END, at - 1, at, confidence=Confidence.LIKELY) if far else None
-    falls = level[at] > level[at + 1] > level[at + 2]
-    forgotten = level[at:].min() < level[at] - np.log(2) / 2
-    return _Jump(POISONED, at - 1, at) if falls and forgotten else None
-
-
-def _growth(variance: HistogramSeries, level: FloatArray, limit: float) -> tuple[int, int] | None:
+def _growth(variance: HistogramSeries, limit: float) -> tuple[int, int] | None:
     """Returns first and last point of a rise that no approach to the data can be."""
-    distance = variance.steps - variance.steps[0]
-    last = level.size - 1
+    mean, distance = variance.mean, variance.steps - variance.steps[0]
+    last = mean.size - 1
     first = int(np.searchsorted(distance, distance[last] / 2))
-    rising = np.diff(level[first:]) > 0
+    rising = np.diff(mean[first:]) > 0
     if rising.size < _RISING - 1 or rising.mean() < 0.9:
         return None
-    return (first, last) if level[last] - level[first] > np.log(limit) else None
+    return (first, last) if mean[last] > mean[first] * limit else None
 
 
-def _step(layer: BatchNormLayer, jump: _Jump) -> int:
-    return int(dict(layer.finite)[Role.MOVING_VARIANCE].steps[jump.after])
-
-
-def _line(layer: BatchNormLayer, jump: _Jump) -> str:
-    variance = dict(layer.finite)[Role.MOVING_VARIANCE]
-    times = "once" if jump.again == 1 else f"{jump.again} times"
+def _past(hits: list[_Hit]) -> str:
+    first = min(_step(layer, found.after) for layer, found in hits)
+    since = max(_step(layer, found.since or 0) for layer, found in hits)
     return (
-        f"mean over channels {variance.mean[jump.before]:.3g} at step "
-        f"{variance.steps[jump.before]}, {variance.mean[jump.after]:.3g} at step "
-        f"{variance.steps[jump.after]}{f', and {times} more' if jump.again else ''}"
+        f", and has forgotten it: evaluations between step {first} and step {since} were ruined, "
+        "since then it is back at its own level"
     )
+
+
+def _step(layer: BatchNormLayer, at: int) -> int:
+    return int(dict(layer.finite)[Role.MOVING_VARIANCE].steps[at])
+
+
+def _line(layer: BatchNormLayer, jump: Jump) -> str:
+    variance = dict(layer.finite)[Role.MOVING_VARIANCE]
+
+    def at(point: int) -> str:
+        return f"{variance.mean[point]:.3g} at step {variance.steps[point]}"
+
+    times = "once" if jump.again == 1 else f"{jump.again} times"
+    again = f", and {times} more" if jump.again else ""
+    since = "" if jump.since is None else f"; back to {at(jump.since)}"
+    return f"mean over channels {at(jump.before)}, {at(jump.after)}{again}{since}"
 
 
 RULE = Rule(

@@ -83,7 +83,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 
 
 def _causes(subject: Subject, code: str) -> tuple[Evidence, ...]:
-    pieces = subject.found.of(code)
+    pieces = tuple(piece for piece in subject.found.of(code) if not piece.over)
     if code == "BN201":
         return tuple(piece for piece in pieces if piece.severity is Severity.ERROR)
     if code == "BN101":  # of a copy BN107 speaks

@@ -29,6 +29,8 @@ class Evidence:
       confidence: How well it is proved.
       causes: Codes of other findings that it names as its cause.
       keeps_fix: Whether its fix holds beside any cause that is folded into it, as it knows more.
+      over: Whether the statistics recovered from it before the log ends: it makes layers suspect
+        at most, and explains nothing at the end.
     """
 
     message: str
@@ -40,6 +42,7 @@ class Evidence:
     confidence: Confidence = Confidence.CONFIRMED
     causes: tuple[str, ...] = ()
     keeps_fix: bool = False
+    over: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

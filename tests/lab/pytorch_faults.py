@@ -405,6 +405,14 @@ SCENARIOS = (
         must=("BN304",),
     ),
     Scenario(
+        "torch_poisoned_and_forgotten",
+        _log(mode=_poison(50, 1e4), steps=300, every=2),
+        "One broken picture enters the average at step 50 and is forgotten by step 200.",
+        SUSPECT,
+        must=("BN304",),
+        says=("has forgotten it",),
+    ),
+    Scenario(
         "torch_ranks_disagree",
         functools.partial(ranks, shift=60.0),
         "Two ranks see different data and keep their own statistics.",

@@ -8,7 +8,7 @@ from bn_tb.graph.graph_evidence import Wiring
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules._wiring import op_lines
 from bn_tb.rules.subject import Subject
-from tests.builders.synthetic import codes, evidence, layer, run
+from tests.builders.synthetic import averages, batch_statistics, codes, evidence, layer, run
 from tests.rules import cases_graphs, cases_histograms, cases_runs
 from tests.rules.case import CASES
 
@@ -49,6 +49,48 @@ def test_a_cold_start_ends_where_the_initial_value_is_5_percent_of_what_is_store
     share = decay / (stored + 1e-3)  # epsilon of Keras, which is divided by as well
     first = int(np.flatnonzero(share <= 0.05)[0])
     assert (finding.code, finding.step, judged.layers[0].trusted_from) == ("BN202", first, first)
+
+
+def _poisoned(after, level=1.0, batches=1):
+    """Returns the verdict on statistics, momentum 0.9, `after` updates behind bad batches."""
+    mean, variance = batch_statistics(np.random.default_rng(0), 100 + batches + after)
+    variance[100 : 100 + batches] *= 1e7
+    variance[100 + batches :] *= level
+    (judged,) = diagnose([run(layer("bn", *averages(mean, variance, 0.9)))])
+    (finding,) = judged.findings
+    assert finding.code == "BN304"
+    return judged.verdict
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_poisoned_layer_is_broken_until_the_average_has_forgotten_the_batches(batches):
+    needed = int(np.log(20 * 1e6) / -np.log(0.9))  # a tenth of 1e7 to 5 %
+    verdicts = [_poisoned(after, batches=batches) for after in (2, needed // 2, needed, 200)]
+    assert verdicts == ["broken", "broken", "broken", "suspect"]
+
+
+def test_a_layer_whose_variance_does_not_come_back_to_its_level_stays_broken():
+    assert _poisoned(300, level=9) == "suspect"
+    assert _poisoned(300, level=20) == "broken"
+
+
+def test_a_forgotten_batch_does_not_hide_a_growth_that_follows():
+    mean, variance = batch_statistics(np.random.default_rng(0), 600)
+    variance[100] *= 1e7
+    variance[300:] *= np.geomspace(1, 1e8, 300)[:, None]
+    (judged,) = diagnose([run(layer("bn", *averages(mean, variance, 0.9)))])
+    assert judged.verdict == "broken"
+    assert "does not stop" in judged.findings[0].message
+
+
+def test_a_log_that_is_sparse_bounds_what_is_left_of_a_batch_by_its_own_points():
+    mean, variance = batch_statistics(np.random.default_rng(0), 2000)
+    variance[99] *= 1e7  # seen at update 100, and at update 200 no more
+    values = [curve[::50] for curve in averages(mean, variance, 0.9)]
+    (judged,) = diagnose([run(layer("bn", *values, np.arange(0, 2001, 50)))])
+    (finding,) = judged.findings
+    assert (finding.code, finding.step, judged.verdict) == ("BN304", 100, "suspect")
+    assert "between step 100 and step 300" in finding.message
 
 
 def test_proof_names_the_update_ops_of_one_layer_and_counts_the_others():

@@ -1,0 +1,119 @@
+"""Jumps of a moving variance that no approach to the data explains, and what becomes of them.
+
+A batch that is far too large is forgotten by a factor of the momentum per update. As batch
+variances are not negative, an average that holds v at one point holds at least m**n v after n
+updates. So a point j later bounds the momentum, m**n <= v_j / v, and with it what is left of the
+batch at every point, whatever the data did and however sparse the log is.
+"""
+
+import dataclasses
+import enum
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from bn_tb.evidence import noise
+from bn_tb.evidence.lag import TRUSTED
+from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries
+
+_FALLEN = np.log(2) / 2  # a factor of 1.4; noise about a new level falls by less
+_TOGETHER = 3  # points; more bad batches in a row are other data
+_LAST = 2  # points at the end, of which nobody can say that what follows falls
+_OWN_LEVEL = 10  # ratio to the variance before the batch; more is no way back
+
+
+class Kind(enum.Enum):
+    """What a jump is."""
+
+    POISONED = "it falls again"
+    AT_THE_END = "nobody can say yet"
+    STAYS = "it does not fall"
+
+
+@dataclasses.dataclass(frozen=True)
+class Jump:
+    """A jump from one point of a moving variance to the next.
+
+    Attributes:
+      kind: What it is.
+      before: Index of the point before it.
+      after: Index of the point that it leads to.
+      certain: Whether what follows proves the kind.
+      again: How many more jumps the series has.
+      since: Index of the point from which on it is forgotten, or None if it is not.
+    """
+
+    kind: Kind
+    before: int
+    after: int
+    certain: bool = True
+    again: int = 0
+    since: int | None = None
+
+
+def largest_jump(variance: HistogramSeries, limits: Mapping[str, float]) -> Jump | None:
+    """Returns the largest jump, and from where on the last one is forgotten; None without any.
+
+    Args:
+      variance: A moving variance, finite, whose mean over channels is above 0.
+      limits: `jump`, `growth`, `deviations` and `bound` of the rule exploding-variance.
+    """
+    level = np.log(variance.mean)
+    told = [jump for at in _far(variance, level, limits) if (jump := _jump(level, at, limits))]
+    if not told:
+        return None
+    largest = max(told, key=lambda jump: level[jump.after] - level[jump.before])
+    lowest = min((jump.before for jump in told), key=lambda at: float(level[at]))
+    since = _forgotten_from(variance, lowest, _peak(variance.maximum, told[-1].after))
+    kind = largest.kind if since is None else Kind.POISONED
+    return dataclasses.replace(largest, kind=kind, again=len(told) - 1, since=since)
+
+
+def _far(
+    variance: HistogramSeries, level: FloatArray, limits: Mapping[str, float]
+) -> Iterator[int]:
+    """Yields the points that lie further above the one before than noise and approach explain."""
+    change, distance = np.diff(level), variance.steps - variance.steps[0]
+    far = max(np.log(limits["jump"]), limits["deviations"] * noise.jitter(level))
+    for at in (np.flatnonzero(change > far) + 1).tolist():
+        begun = (level[:at] != level[0]).any()  # or this is the first update, whenever it came
+        if at >= 2 and distance[at] <= 2 * distance[at - 1] and begun:
+            yield at
+
+
+def _jump(level: FloatArray, at: int, limits: Mapping[str, float]) -> Jump | None:
+    """Returns what a jump to a point is, or None for a new level that stays."""
+    size, last, peak = level[at] - level[at - 1], level.size - 1, _peak(level, at)
+    far = size > np.log(limits["growth"])
+    if at > last - _LAST:
+        return Jump(Kind.AT_THE_END, at - 1, at, certain=False) if far else None
+    after = np.diff(level[peak:]) < 0
+    falls_on, fallen = bool(after.size and after.all()), level[peak] - level[peak:].min()
+    if size > np.log(limits["bound"]):
+        return Jump(Kind.POISONED if falls_on or fallen > _FALLEN else Kind.STAYS, at - 1, at)
+    if fallen > (_FALLEN if peak == at else np.log(limits["jump"])):
+        return Jump(Kind.POISONED, at - 1, at) if after[:2].all() else None
+    return Jump(Kind.POISONED, at - 1, at, certain=False) if far and falls_on else None
+
+
+def _peak(level: FloatArray, at: int) -> int:
+    """Returns the highest of the points at which bad batches that follow each other may end."""
+    return at + int(level[at : at + _TOGETHER].argmax())
+
+
+def _forgotten_from(variance: HistogramSeries, before: int, peak: int) -> int | None:
+    """Returns the first point at which a batch is forgotten, or None if it is not.
+
+    It is forgotten where at most `TRUSTED` of the median channel's variance can be left of it, and
+    the variance is back at its level before the batch.
+    """
+    elapsed = (variance.steps[peak + 1 :] - variance.steps[peak]).astype(np.float64)
+    if not elapsed.size or not variance.maximum[peak] > 0:
+        return None
+    with np.errstate(divide="ignore"):
+        fallen = np.log(variance.maximum[peak + 1 :] / variance.maximum[peak])
+        left = float((fallen / elapsed).min()) * elapsed + np.log(variance.maximum[peak])
+        own = np.log(TRUSTED * variance.bands[peak + 1 :, MEDIAN].astype(np.float64))
+    back = variance.mean[peak + 1 :] < _OWN_LEVEL * variance.mean[before]
+    forgotten = np.flatnonzero((left <= own) & back)
+    return peak + 1 + int(forgotten[0]) if forgotten.size else None
