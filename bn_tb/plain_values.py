@@ -9,11 +9,6 @@ from typing import Any, TypeVar
 
 from bn_tb.errors import UsageError
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 _Kind = TypeVar("_Kind")
 
 LARGEST_FILE = 64 << 20
@@ -66,6 +61,10 @@ def json_of(text: str) -> Any:
 
 def toml_of(text: str) -> dict[str, Any]:
     """Returns a TOML document; see `json_of`."""
+    if sys.version_info >= (3, 11):  # imported here: most calls find no file to read
+        import tomllib
+    else:
+        import tomli as tomllib
     return _parsed(tomllib.loads, text)
 
 

@@ -1,7 +1,6 @@
 """What users configure: `[tool.bn_tb]` of pyproject.toml, or bn_tb.toml; flags go over it."""
 
 import dataclasses
-import difflib
 import os
 import pathlib
 import re
@@ -185,6 +184,8 @@ def _parse(path: pathlib.Path) -> dict[str, Any]:
 
 
 def _nearest(word: str, words: Iterable[str]) -> str:
+    import difflib  # a slip may cost some milliseconds
+
     words, word = sorted(words), word[: plain.LONGEST_SHOWN]
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; want one of {', '.join(words)}"

@@ -1,6 +1,5 @@
 """Why a LOGDIR yields no runs, in one line that says what to do."""
 
-import difflib
 import os
 
 from bn_tb.files import place
@@ -21,6 +20,8 @@ def why(logdir: str) -> str:
 
 
 def _nearest(path: str) -> str:
+    import difflib  # a slip may cost some milliseconds
+
     parent, name = os.path.split(path.rstrip("/" + os.sep))
     try:
         close = difflib.get_close_matches(name, os.listdir(parent or "."), n=1)

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_tb.events.masked_crc import masked_crc, unmasked
-from bn_tb.runs.series import IntArray
+from bn_tb.runs.series import IntArray, distinct
 
 Words = npt.NDArray[np.uint32]
 
@@ -47,10 +47,10 @@ def all_intact(data: bytes, lengths: IntArray, footers: Words) -> bool:
       IndexError: There are 16 MB of data or more.
     """
     ends = np.cumsum(lengths + 16)
-    distinct = np.unique(lengths)
-    headers = np.array([_header_crc(length) for length in distinct.tolist()], np.uint32)
-    moved = _times(headers, _power(distinct))
-    pieces = moved[np.searchsorted(distinct, lengths)] ^ unmasked(footers)
+    known = distinct(lengths)
+    headers = np.array([_header_crc(length) for length in known.tolist()], np.uint32)
+    moved = _times(headers, _power(known))
+    pieces = moved[np.searchsorted(known, lengths)] ^ unmasked(footers)
     records = _four_bytes_on(pieces ^ footers ^ _ALL_ONES) ^ _ALL_ONES
     wanted = _sum_shifted(records, len(data) - ends)
     rest = google_crc32c.value(data[int(ends[-1]) :])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bn_tb.events import protos, tensor, wire
 from bn_tb.events.fields import Buffer, UIntArray, find_fields
-from bn_tb.runs.series import BAND_LEVELS, FloatArray, IntArray
+from bn_tb.runs.series import BAND_LEVELS, FloatArray, IntArray, distinct
 
 _MIN, _MAX, _NUM, _SUM, _SUM_SQUARES = (wire.key(number, wire.FIXED64) for number in range(1, 6))
 _LIMITS, _COUNTS = wire.key(6, wire.BYTES), wire.key(7, wire.BYTES)
@@ -155,7 +155,7 @@ def from_tensors(
         plain = (found.last(_DTYPE)[1] == dtype) & (rows > 0) & (content_bytes == rows * row_bytes)
         plain &= usual
         rest &= ~plain
-        for count in np.unique(rows[plain]).tolist():
+        for count in distinct(rows[plain]).tolist():
             which = np.flatnonzero(plain & (rows == count))
             table = buffer.rows(content_at[which], count * 3, code).astype(np.float64)
             yield _summarise_tensor(which, table.reshape(-1, count, 3), banded)
@@ -177,7 +177,7 @@ def from_tensors(
 def _classes(size: IntArray, usable: npt.NDArray[np.bool_]) -> Iterator[tuple[IntArray, int]]:
     """Yields the messages of about the same size, and that size rounded up to `_CLASS`."""
     rounded = -(-size // _CLASS) * _CLASS
-    for widest in np.unique(rounded[usable]).tolist():
+    for widest in distinct(rounded[usable]).tolist():
         which = np.flatnonzero(usable & (rounded == widest))
         yield which, int(size[which].max())
 
@@ -189,7 +189,7 @@ def _rows_of_shapes(buffer: Buffer, at: IntArray, size: IntArray) -> IntArray:
     words = buffer.words(at[short]) & np.uint64(0xFFFFFFFFFFFFFFFF) >> (
         64 - 8 * size[short]
     ).astype(np.uint64)
-    for word in np.unique(words).tolist():
+    for word in distinct(words).tolist():
         which = short[words == word]
         try:
             shape = tensor.shape(word.to_bytes(8, "little")[: size[which[0]]])

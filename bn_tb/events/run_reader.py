@@ -19,7 +19,7 @@ from bn_tb.files.found import FoundFile
 from bn_tb.runs import tags
 from bn_tb.runs.hyperparameters import Value
 from bn_tb.runs.run import FileReport, GraphSource, Run, Session
-from bn_tb.runs.series import HistogramSeries, IntArray, ScalarSeries
+from bn_tb.runs.series import HistogramSeries, IntArray, ScalarSeries, distinct
 
 MAX_POINTS = 400_000
 """Histogram points held for one experiment: 150 bytes each, twice that while being sorted."""
@@ -171,7 +171,7 @@ class RunReader:
             return
         for rows in batch.histograms:
             if not rows.exact:
-                self._inexact.update(np.unique(batch.tags[rows.index]).tolist())
+                self._inexact.update(distinct(batch.tags[rows.index]).tolist())
         value = np.concatenate([rows.index for rows in batch.histograms])
         order = _written_order(value, batch, good)
         columns = {

@@ -15,7 +15,7 @@ from bn_tb.events.fields import PADDING, BoolArray, Buffer
 from bn_tb.events.framing import frame
 from bn_tb.events.masked_crc import checksums, masked_crc, unmasked
 from bn_tb.files.found import RangeFile
-from bn_tb.runs.series import IntArray
+from bn_tb.runs.series import IntArray, distinct
 
 HEADER_BYTES = 12  # length and its checksum
 FOOTER_BYTES = 4  # checksum of the payload
@@ -137,9 +137,9 @@ def _needs_padding(data: bytes, at: IntArray) -> bool:
 def _good_lengths(buffer: Buffer, at: IntArray, lengths: IntArray) -> int:
     """Returns how many records from the first on have the right checksum of their length."""
     stored = (buffer.words(at + 8) & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    distinct = np.unique(lengths)
-    which = np.searchsorted(distinct, lengths)
-    wanted = np.array([_length_crc(int(length)) for length in distinct], np.uint32)
+    known = distinct(lengths)
+    which = np.searchsorted(known, lengths)
+    wanted = np.array([_length_crc(length) for length in known.tolist()], np.uint32)
     wrong = np.flatnonzero(wanted[which] != stored)
     return int(wrong[0]) if len(wrong) else len(at)
 

@@ -9,7 +9,7 @@ import numpy as np
 from bn_tb.evidence import metrics
 from bn_tb.layers import mixing, trajectory
 from bn_tb.runs.run import Run
-from bn_tb.runs.series import HistogramSeries, IntArray
+from bn_tb.runs.series import HistogramSeries, IntArray, distinct
 from bn_tb.runs.tags import STATISTICS, ParsedTag, Role, parse_tag
 
 TRAINED_ROLES = (Role.GAMMA, Role.BETA, Role.WEIGHT)
@@ -47,7 +47,7 @@ class Activity:
 
     def weight_steps(self, tags: Iterable[str]) -> IntArray:
         """Returns the steps at which any of some weights changed, int64, increasing."""
-        found: IntArray = np.unique(
+        found: IntArray = distinct(
             np.concatenate([_NO_STEPS, *(self.weights[tag] for tag in tags if tag in self.weights)])
         )
         return found
@@ -125,7 +125,7 @@ def change_steps(series: HistogramSeries) -> IntArray:
     sharing = 1 if shown is series else mixing.layers_sharing(series)
     if sharing > 1:
         parts = (mixing.part(series, at, sharing) for at in range(sharing))
-        return np.unique(np.concatenate([change_steps(part) for part in parts]))
+        return distinct(np.concatenate([change_steps(part) for part in parts]))
     found: IntArray = shown.steps[1:][trajectory.changes(shown)]
     return found
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from bn_tb.layers import BatchNormLayer, trajectory
 from bn_tb.runs.run import Run
-from bn_tb.runs.series import ScalarSeries
+from bn_tb.runs.series import ScalarSeries, distinct
 from bn_tb.runs.tags import STATISTICS, Role, parse_tag
 
 USER = "the user"
@@ -156,7 +156,7 @@ def _batches_per_epoch(runs: Iterable[Run]) -> tuple[float, str] | None:
         for tag, series in run.scalars.items():
             if tag.startswith("batch_") and epochs and series.steps.size > 1:
                 steps, last = series.steps, int(epochs[0].steps.max())
-                made = int(steps.max()) + int(np.median(np.diff(np.unique(steps))))
+                made = int(steps.max()) + int(np.median(np.diff(distinct(steps))))
                 if made > 2 * (last + 1):
                     return made / (last + 1), tag
     return None

@@ -35,7 +35,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bn_tb.layers import trajectory
-from bn_tb.runs.series import FloatArray, HistogramSeries
+from bn_tb.runs.series import FloatArray, HistogramSeries, distinct
 
 _EXPONENTS = np.geomspace(0.02, 40, 80)  # -ln share: from 98 % to nothing
 _POINTS = 64  # of a long series that are fitted
@@ -119,7 +119,7 @@ def _straight(layer: Began) -> bool:
 def _clear_share(layer: Began, bound: float) -> float | None:
     """Returns the share that the curves of a layer agree on, or None if they do not."""
     elapsed = _elapsed(layer)
-    at = np.unique(np.linspace(0, elapsed.size - 1, _POINTS).round().astype(int))
+    at = distinct(np.linspace(0, elapsed.size - 1, _POINTS).round().astype(int))
     curves = np.stack(
         [
             trajectory.rms(layer.mean)[at],

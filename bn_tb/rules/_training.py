@@ -8,7 +8,7 @@ from bn_tb.evidence.activity import change_steps
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules._words import count, shortened, span
 from bn_tb.rules.subject import Subject
-from bn_tb.runs.series import IntArray
+from bn_tb.runs.series import IntArray, distinct
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,7 +97,7 @@ def pulse_of(subject: Subject, layer: BatchNormLayer) -> Pulse | None:
     own = {tag: series for tag, series in layer.weights.items() if series.steps.size > 1}
     if own:
         changes = [change_steps(series) for series in own.values()]
-        return Pulse(np.unique(np.concatenate(changes)), f"{shortened(min(own))} changes", True)
+        return Pulse(distinct(np.concatenate(changes)), f"{shortened(min(own))} changes", True)
     same = [tag for tag in activity.weights if tag.startswith(network)]
     tags = same or list(activity.weights)
     if tags:

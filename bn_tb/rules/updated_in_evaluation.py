@@ -41,7 +41,7 @@ from bn_tb.rules._words import count, layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Severity
-from bn_tb.runs.series import IntArray
+from bn_tb.runs.series import IntArray, distinct
 from bn_tb.runs.tags import Role
 
 LIMITS = {
@@ -64,15 +64,13 @@ Keras: model(x, training=False)."""
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all such layers."""
-    evaluated = np.unique(
-        [
-            step
-            for other in subject.experiment
-            for metric in other.metrics
-            if metric.phase == "eval"
-            for step in metric.series.steps.tolist()
-        ]
-    ).astype(np.int64)
+    steps = [
+        metric.series.steps
+        for other in subject.experiment
+        for metric in other.metrics
+        if metric.phase == "eval"
+    ]
+    evaluated = distinct(np.concatenate([np.zeros(0, np.int64), *steps]))
     found = {
         layer.name: line
         for layer in subject.layers

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from bn_tb.files.found import FoundFile
 from bn_tb.runs.experiment import experiment_of
-from bn_tb.sources.stepping import is_numbered_folder
 
 _NAMES = re.compile(
     r"keras_metadata\.pb|.+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5|(?:pth|pt)\.tar)"
@@ -22,6 +21,10 @@ _VARIABLES = "variables/variables"
 """Of a SavedModel: the configuration of its Keras model, and what its checkpoint is called."""
 _SHARD = re.compile(r"(.+?)[-_.](\d{5})-of-(\d{5})(\.(?:safetensors|bin|pth|pt|ckpt))")
 """Names of the parts that Hugging Face's libraries cut one model into."""
+
+_NUMBERED_FOLDER = re.compile(
+    r"(?:checkpoint|ckpt|epoch|ep|step|global_?step|iter|iteration|save)s?[ _=.-]?\d{1,15}", re.I
+)
 
 _NO_INDEX = "its index is missing, and with it the names of its tensors: copy the .index file too"
 
@@ -75,6 +78,11 @@ class FoundCheckpoint:
 def is_checkpoint(name: str) -> bool:
     """Returns whether a file of this name, without its folder, may belong to a checkpoint."""
     return bool(_NAMES.fullmatch(name)) and "tfevents" not in name
+
+
+def is_numbered_folder(name: str) -> bool:
+    """Returns whether a folder is named after a step or an epoch: `checkpoint-500`."""
+    return bool(_NUMBERED_FOLDER.fullmatch(name))
 
 
 def may_be_foreign(path: str) -> bool:

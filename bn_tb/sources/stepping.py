@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from bn_tb.checkpoints.snapshot import Snapshot
+from bn_tb.sources.found_checkpoints import is_numbered_folder
 
 _GLOBAL = ("global_step", "iterations", "_iterations", "iter")  # what frameworks themselves count
 _VAGUE = ("step", "steps", "iteration", "iters", "n_iter", "num_updates", "current_iter", "it")
@@ -13,9 +14,6 @@ _NAMED_STEP = re.compile(
     r"(?:step|iter|itr|iteration|global_step)[=_-]?(\d{1,15})(?!\d|\.\d)", re.I
 )
 _NUMBER = re.compile(r"(?<![0-9a-zA-Z.])(?:[a-zA-Z]+)?(\d{1,15})(?![0-9a-zA-Z]|\.\d)")
-_NUMBERED_FOLDER = re.compile(
-    r"(?:checkpoint|ckpt|epoch|ep|step|global_?step|iter|iteration|save)s?[ _=.-]?\d{1,15}", re.I
-)
 _LARGEST = 1 << 53
 
 
@@ -92,11 +90,6 @@ def _tracked(_: str, snapshot: Snapshot) -> float | None:
 def _optimized(_: str, snapshot: Snapshot) -> float | None:
     steps = snapshot.optimizer_steps
     return None if steps is None or steps == 1 else float(steps)  # 1: it has a state, uncounted
-
-
-def is_numbered_folder(name: str) -> bool:
-    """Returns whether a folder is named after a step or an epoch: `checkpoint-500`."""
-    return bool(_NUMBERED_FOLDER.fullmatch(name))
 
 
 def number_in_name(path: str) -> int | None:
