@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from bn_tb.diagnosis.finding import Finding
-from bn_tb.evidence.ended import all_ended, ended
+from bn_tb.evidence.ended import all_ended
 from bn_tb.layers import Motion
 from bn_tb.rules import RULES
 from bn_tb.rules.how_to_log import FIXES, likely_framework, monitor_of
@@ -12,6 +12,8 @@ from bn_tb.rules.verdict import Verdict
 
 EXPLAINED = ("BN501", "BN102", "BN901")
 """Codes whose own text speaks of the gap."""
+ENDS = "BN301"
+"""The code that says where statistics end."""
 
 
 def remark_of(
@@ -29,7 +31,8 @@ def remark_of(
         return _how_to_be_judged(subject)
     if any(finding.code in EXPLAINED for finding in findings):
         return ""
-    return _gap(subject, verdict, limits) or _silence(subject)
+    ends = any(finding.code == ENDS for finding in findings)
+    return _gap(subject, verdict, limits) or ("" if ends else _silence(subject))
 
 
 def _gap(subject: Subject, verdict: str, limits: Mapping[str, float]) -> str:
@@ -51,7 +54,7 @@ def _gap(subject: Subject, verdict: str, limits: Mapping[str, float]) -> str:
 def _silence(subject: Subject) -> str:
     """Says where statistics end long before the run does."""
     end = next(all_ended(subject.layers, subject.run), None)
-    if end is None or any(True for _ in ended(subject.layers, subject.run)):
+    if end is None:
         return ""
     return (
         f"The moving statistics are logged up to step {end.step} only ({end.other} up to step "

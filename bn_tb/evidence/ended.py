@@ -1,14 +1,14 @@
-"""Statistics whose tag ends while others go on: from there on nothing is known of them."""
+"""Statistics whose tag ends while other tags go on: from there on nothing is known of them."""
 
 import dataclasses
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from bn_tb.layers import BatchNormLayer
 from bn_tb.runs.run import Run
-from bn_tb.runs.series import HistogramSeries
+from bn_tb.runs.series import HistogramSeries, IntArray
 
 INTERVALS = 5
 """Logged intervals of its own that must be missing: a loop that is cut off misses one or two."""
@@ -22,6 +22,7 @@ class End:
       layers: Names of the layers that it is about.
       tag: The tag that ends.
       step: Its last step.
+      interval: Steps between two of its points, the median.
       other: The tag that goes on.
       last: Its last step.
     """
@@ -29,12 +30,13 @@ class End:
     layers: tuple[str, ...]
     tag: str
     step: int
+    interval: float
     other: str
     last: int
 
 
 def ended(layers: Sequence[BatchNormLayer], run: Run) -> Iterator[End]:
-    """Yields statistics that end while another statistic goes on.
+    """Yields statistics that end while other statistics, or gamma or beta of their layer, go on.
 
     Left out are layers of which nothing goes on though more of them than the statistics is logged
     (they left the model), tags that several layers share, checkpoints, and what ended before a
@@ -43,11 +45,11 @@ def ended(layers: Sequence[BatchNormLayer], run: Run) -> Iterator[End]:
     tags = _logged(layers)
     if not tags:
         return
-    other = _longest(tags)
-    going_on = tags[other][1].steps
+    longest = _longest({tag: series for tag, (_, series) in tags.items()})
     for tag, (layer, series) in tags.items():
-        if _ends_before(series.steps, going_on) and not _left(layer, series, run):
-            yield End((layer.name,), tag, int(series.steps[-1]), other, int(going_on[-1]))
+        other, going_on = _longest(dict([longest, *layer.weights.items()]))
+        if _ends_before(series.steps, going_on.steps) and not _left(layer, series, run):
+            yield _end((layer.name,), tag, series, other, going_on.steps)
 
 
 def all_ended(layers: Sequence[BatchNormLayer], run: Run) -> Iterator[End]:
@@ -55,13 +57,13 @@ def all_ended(layers: Sequence[BatchNormLayer], run: Run) -> Iterator[End]:
     tags = _logged(layers)
     if not tags:
         return
-    tag = _longest(tags)
-    names, series = tuple(dict.fromkeys(layer.name for layer, _ in tags.values())), tags[tag][1]
+    tag, series = _longest({tag: series for tag, (_, series) in tags.items()})
+    names = tuple(dict.fromkeys(layer.name for layer, _ in tags.values()))
     if _started_again(run, series):
         return
     for other, scalar in run.scalars.items():
         if scalar.steps.size and _ends_before(series.steps, scalar.steps):
-            yield End(names, tag, int(series.steps[-1]), other, int(scalar.steps[-1]))
+            yield _end(names, tag, series, other, scalar.steps)
 
 
 _Tags = dict[str, tuple[BatchNormLayer, HistogramSeries]]
@@ -78,8 +80,19 @@ def _logged(layers: Sequence[BatchNormLayer]) -> _Tags:
     }
 
 
-def _longest(tags: _Tags) -> str:
-    return max(tags, key=lambda tag: int(tags[tag][1].steps[-1]))
+def _longest(series: Mapping[str, HistogramSeries]) -> tuple[str, HistogramSeries]:
+    return max(series.items(), key=lambda one: int(one[1].steps[-1]) if one[1].steps.size else -1)
+
+
+def _end(
+    layers: tuple[str, ...], tag: str, series: HistogramSeries, other: str, going_on: IntArray
+) -> End:
+    interval = _interval(series.steps)
+    return End(layers, tag, int(series.steps[-1]), interval, other, int(going_on[-1]))
+
+
+def _interval(steps: IntArray) -> float:
+    return float(np.median(np.diff(steps)))
 
 
 def _started_again(run: Run, series: HistogramSeries) -> bool:
@@ -87,10 +100,9 @@ def _started_again(run: Run, series: HistogramSeries) -> bool:
     return any(session.wall_time > series.wall_times[-1] for session in run.sessions)
 
 
-def _ends_before(own: np.ndarray, other: np.ndarray) -> bool:
+def _ends_before(own: IntArray, other: IntArray) -> bool:
     """Returns whether steps end early among others that hold their last two."""
-    missing = float(other[-1] - own[-1])
-    enough = missing > INTERVALS * float(np.median(np.diff(own)))
+    enough = float(other[-1] - own[-1]) > INTERVALS * _interval(own)
     return enough and bool(np.isin(own[-2:], other).all())
 
 

@@ -11,11 +11,13 @@ NaN have NaN edges and counts of 0; with an infinity their count is lower than b
 that is hit first is named as the origin: later layers are usually its victims.
 
 PyTorch's writer refuses histograms of nothing but NaN, so loops skip them. A statistic whose tag
-ends more than five of its own logged intervals before that of another one, with which it was logged
-at the same steps until then, is suspected of it: a warning, as nothing is known of it from there
-on. So are all statistics of a run that end where a scalar, which was logged with them and goes on,
-becomes NaN or infinite. A layer whose gamma and beta end with it left the model, and what ended
-before the program was started again is another model.
+ends more than five of its own logged intervals before that of another one, or of gamma or beta of
+its layer, with which it was logged at the same steps until then, is suspected of it: a warning, as
+nothing is known of it from there on. So are all statistics of a run that end where a scalar, which
+was logged with them and goes on, is NaN or infinite for the first time, at most one of their
+intervals later: an error, likely, as NaN in a loss comes from NaN before it or leads to it. A layer
+whose gamma and beta end with it left the model, and what ended before the program was started again
+is another model.
 
 ## Example
     conv3/bn/moving_variance: finite up to step 410, not finite from step 420 on
@@ -36,7 +38,6 @@ step when the loss is not finite comes too late.
 - https://github.com/keras-team/keras/issues/11858
 """
 
-import itertools
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -80,33 +81,34 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 
 def _logged_no_more(subject: Subject) -> Iterator[Evidence]:
     """Yields one piece of evidence per step at which statistics ended."""
-    ends = list(ended(subject.layers, subject.run))
-    lost = (one for one in all_ended(subject.layers, subject.run) if _becomes_nan(subject.run, one))
+    lost = [one for one in all_ended(subject.layers, subject.run) if _becomes_nan(subject.run, one)]
     groups: dict[int, list[End]] = {}
-    for one in (*ends, *itertools.islice(lost, 1)):
+    for one in (*lost[:1], *ended(subject.layers, subject.run)):
         groups.setdefault(one.step, []).append(one)
     for end, entries in groups.items():
         names = list(dict.fromkeys(name for one in entries for name in one.layers))
+        likely = lost and entries[0] is lost[0]
+        why = f", and {lost[0].other} is not finite right then" if likely else ""
         yield Evidence(
             message=(
                 f"The moving statistics of {layers_in_words(names)} are logged up to step {end} "
-                "only, while others go on: from there on nothing is known of them. Loops that skip "
-                "NaN, which PyTorch's writer refuses, look like this."
+                f"only, while others go on{why}: from there on nothing is known of them. Loops "
+                "that skip NaN, which PyTorch's writer refuses, look like this."
             ),
             proof=tuple(map(_line, entries[:3])),
             fix=LOOK,
             layers=tuple(names),
             step=end,
-            severity=Severity.WARNING,
-            confidence=Confidence.SUSPECT,
+            severity=Severity.ERROR if likely else Severity.WARNING,
+            confidence=Confidence.LIKELY if likely else Confidence.SUSPECT,
         )
 
 
 def _becomes_nan(run: Run, end: End) -> bool:
+    """Returns whether a scalar was finite as long as statistics were, and not right after them."""
     scalar = run.scalars[end.other]
-    finite = np.isfinite(scalar.values)
-    until = scalar.steps <= end.step
-    return bool(finite[until].all() and not finite[~until].any())
+    broken = scalar.steps[~np.isfinite(scalar.values)]
+    return bool(broken.size and end.step <= broken[0] <= end.step + end.interval)
 
 
 def _line(end: End) -> str:

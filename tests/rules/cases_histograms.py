@@ -798,6 +798,22 @@ def _():
     return _goes_on(np.where(np.arange(101) > 50, np.nan, 1 / np.arange(1, 102)))
 
 
+@case("BN301", "fires", "all statistics end where the loss is NaN once")
+def _():
+    return _goes_on(np.where(np.arange(101) == 51, np.nan, 1 / np.arange(1, 102)))
+
+
+@case("BN301", "fires", "all statistics end while gamma goes on")
+def _():
+    gamma = {"a/gamma": histogram(np.arange(101), trained(_rng(), 101))}
+    return run({**layer("a", *_moving(50)), **gamma})
+
+
+@case("BN301", "look-alike", "the loss is NaN long after the statistics end")
+def _():
+    return _goes_on(np.where(np.arange(101) > 60, np.nan, 1 / np.arange(1, 102)))
+
+
 @case("BN301", "look-alike", "all statistics end, and the loss goes on falling")
 def _():
     return _goes_on(1 / np.arange(1, 102))
