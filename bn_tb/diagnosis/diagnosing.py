@@ -17,7 +17,7 @@ from bn_tb.errors import fault_in_words
 from bn_tb.evidence import metrics
 from bn_tb.evidence.activity import activity_of
 from bn_tb.evidence.clock import clock_of
-from bn_tb.evidence.copies import copies_of
+from bn_tb.evidence.copies import copies_beside, copies_of
 from bn_tb.evidence.lag import Lag, lags_of
 from bn_tb.evidence.modes import Modes
 from bn_tb.layers import BatchNormLayer, find_layers
@@ -78,11 +78,21 @@ def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tupl
     experiment = tuple(experiment)
     subjects = [_subject(run, experiment, options) for run in experiment]
     return tuple(
-        dataclasses.replace(
-            subject, related=tuple(other for other in subjects if other is not subject)
-        )
+        _beside(subject, tuple(other for other in subjects if other is not subject))
         for subject in subjects
     )
+
+
+def _beside(subject: Subject, related: tuple[Subject, ...]) -> Subject:
+    """Returns a subject with its related ones, and as a copy of one of them if it is one."""
+    copies = dict(subject.copies)
+    for other in related:
+        found = copies_beside(subject.run, subject.layers, other.run, other.layers)
+        copies = {**found, **copies}
+    lags = subject.lags
+    if len(copies) > len(subject.copies):
+        lags = lags_of(subject.layers, subject.clock, copies)
+    return dataclasses.replace(subject, related=related, copies=copies, lags=lags)
 
 
 def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject:

@@ -1,26 +1,32 @@
 """Which layers belong to a copy of the network: an average, a teacher, a target, a server's model.
 
-A copy is recognised by its names: a whole second model under a name of its own (`ema.` before each
-name of the model, or `student.` and `teacher.` before the same names), or a component that says so
-(`ema`, `teacher` ...) anywhere before the same ending.
+A copy may be where names say so: a whole second model under a name of its own (`ema.` before each
+name of the model, or `student.` and `teacher.` before the same names), a component that says so
+(`ema`, `teacher` ...) anywhere before the same ending, or the same layers in another run of the
+experiment. It is one where its weights follow those of the original (see `following`): networks
+that are trained side by side are none. Where no weights tell, only a name that says so counts.
 """
 
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from bn_tb.layers import BatchNormLayer
+from bn_tb.evidence.activity import TRAINED_ROLES
+from bn_tb.evidence.following import follows
+from bn_tb.layers import BatchNormLayer, trajectory
+from bn_tb.runs.experiment import experiment_of
+from bn_tb.runs.run import Run
+from bn_tb.runs.series import HistogramSeries
 from bn_tb.runs.tags import parse_tag
 
-_COPY_WORDS = frozenset(
-    (
-        *("ema", "teacher", "target", "average", "averaged", "avg", "swa", "shadow", "momentum"),
-        *("slow", "polyak", "key", "k", "server"),
-    )
-)
+_SAY_COPY = frozenset(("ema", "teacher", "target", "averaged", "swa", "shadow", "polyak"))
+"""Words that stand for copies only."""
+_RUN_OF_COPY = _SAY_COPY - {"target", "shadow"}  # of which a run may tell its data
+_COPY_WORDS = _SAY_COPY | frozenset(("average", "avg", "momentum", "slow", "key", "k", "server"))
 _SPLIT = re.compile(r"[/.]")
 _WORD = re.compile(r"[a-z]+")
 _WRAPPERS = ("module", "model", "net", "network")
+_MOST_WEIGHTS = 64  # that are compared; a copy is made of all weights in one way
 _FEWEST = 2  # layers of a copy whose name does not say so; one may be called alike by chance
 
 
@@ -30,26 +36,124 @@ class Copy:
 
     Attributes:
       original: The layer that it is a copy of.
-      model: The component of its name that names the copy.
-      named: Whether that component says that it is a copy.
+      model: The component of its name that names the copy; empty in a run of its own.
+      named: Whether that component, or the name of the run, says that it is a copy.
+      shown: Whether its weights follow those of the original.
+      run: The run of the original, if it is another one.
     """
 
     original: BatchNormLayer
     model: str
     named: bool
+    shown: bool = False
+    run: str = ""
 
 
-def copies_of(layers: Sequence[BatchNormLayer], tags: Iterable[str] = ()) -> Mapping[str, Copy]:
+_Parts = tuple[str, ...]
+_Weights = Mapping[_Parts, HistogramSeries]
+
+
+def copies_of(
+    layers: Sequence[BatchNormLayer], histograms: Mapping[str, HistogramSeries]
+) -> Mapping[str, Copy]:
     """Returns the layers that belong to copies, by name.
 
     Args:
       layers: All layers of a run.
-      tags: All tags of its histograms: a copy has all weights of its original.
+      histograms: All of its histograms: a copy has all weights of its original.
     """
-    found = dict(_by_words(layers))
-    for name, copy in _by_whole_models(layers, tags):
-        found.setdefault(name, copy)
-    return found
+    found = {**dict(_by_whole_models(layers, histograms)), **dict(_by_words(layers))}
+    weights = _weights(histograms) if found else {}
+    follow: dict[tuple[_Parts, _Parts], bool | None] = {}
+    copies = {}
+    for name, copy in found.items():
+        prefixes = _apart(_parts(name), _parts(copy.original.name))
+        if prefixes not in follow:
+            follow[prefixes] = follows(_pairs(weights, *prefixes))
+        if follow[prefixes] or (follow[prefixes] is None and copy.named):
+            copies[name] = dataclasses.replace(copy, shown=bool(follow[prefixes]))
+    return copies
+
+
+def copies_beside(
+    run: Run, layers: Sequence[BatchNormLayer], other: Run, originals: Sequence[BatchNormLayer]
+) -> Mapping[str, Copy]:
+    """Returns the layers of a run that are copies of those of another run of its experiment.
+
+    The runs of a training and of its evaluation may log the same network: no copy. Unless its name
+    says so, a copy is behind its original.
+
+    Args:
+      run: The run.
+      layers: Its layers.
+      other: The run that may hold the originals.
+      originals: Its layers.
+    """
+    by_name = {layer.name: layer for layer in originals if layer.statistics}
+    own = [layer for layer in layers if layer.name in by_name and layer.statistics]
+    if not own:
+        return {}
+    named = _says_copy(run) and not _says_copy(other)
+    weights, theirs = _weights(run.histograms), _weights(other.histograms)
+    pairs = [(weights[tag], theirs[tag]) for tag in weights if tag in theirs]
+    follow = follows(pairs[:_MOST_WEIGHTS])
+    behind = follow and not follows([(there, here) for here, there in pairs[:_MOST_WEIGHTS]])
+    if not behind and (not named or follow is False):
+        return {}
+    return {
+        layer.name: Copy(by_name[layer.name], "", named, bool(follow), other.name) for layer in own
+    }
+
+
+def is_called_copy(run: Run, layer: BatchNormLayer, others: Iterable[BatchNormLayer]) -> bool:
+    """Returns whether names alone say that a layer belongs to a copy, and nothing tells more.
+
+    Args:
+      run: Its run.
+      layer: A layer that is not among the copies that were found.
+      others: All layers of the experiment; an original among them was looked at.
+    """
+    copied = _copy_of(layer.name, _SAY_COPY)
+    if copied is not None:
+        return not any(copied[1] in _endings(one.name) for one in others if one is not layer)
+    same = any(one.name == layer.name for one in others if one is not layer)
+    last = run.name.lower().rpartition("/")[2]
+    said = not _RUN_OF_COPY.isdisjoint(_WORD.findall(last)) or _says_copy(run)
+    return said and not same
+
+
+def _says_copy(run: Run) -> bool:
+    """Returns whether the part of the experiment that a run is says that it is a copy."""
+    return not _COPY_WORDS.isdisjoint(_WORD.findall(experiment_of(run.name)[1].lower()))
+
+
+def _weights(histograms: Mapping[str, HistogramSeries]) -> _Weights:
+    """Returns what training changes, by the parts of its tag."""
+    return {
+        tuple(_parts(tag)): trajectory.as_shown(series)
+        for tag, series in histograms.items()
+        if (parsed := parse_tag(tag)) is not None and parsed.role in TRAINED_ROLES
+    }
+
+
+def _apart(one: Sequence[str], other: Sequence[str]) -> tuple[_Parts, _Parts]:
+    """Returns what stands before the ending that two names have in common."""
+    same = 0
+    while same < min(len(one), len(other)) and one[-1 - same] == other[-1 - same]:
+        same += 1
+    return tuple(one[: len(one) - same]), tuple(other[: len(other) - same])
+
+
+def _pairs(
+    weights: _Weights, copied: _Parts, original: _Parts
+) -> Iterator[tuple[HistogramSeries, HistogramSeries]]:
+    """Yields weights with what the copy's names begin with, each with that of the original."""
+    left = _MOST_WEIGHTS
+    for name, series in weights.items():
+        there = weights.get(original + name[len(copied) :])
+        if left and name[: len(copied)] == copied and there is not None and there is not series:
+            left -= 1
+            yield series, there
 
 
 def _by_words(layers: Sequence[BatchNormLayer]) -> Iterator[tuple[str, Copy]]:
@@ -107,11 +211,11 @@ def _parts(name: str) -> list[str]:
     return [part for part in _SPLIT.split(name.lower()) if part]
 
 
-def _copy_of(name: str) -> tuple[str, str] | None:
+def _copy_of(name: str, words: frozenset[str] = _COPY_WORDS) -> tuple[str, str] | None:
     """Returns the component that names a copy and what follows it, or None."""
     parts = _parts(name)
     for at, part in enumerate(parts[:-1]):
-        if _COPY_WORDS.intersection(_WORD.findall(part)):
+        if words.intersection(_WORD.findall(part)):
             rest = parts[at + 1 :]
             while len(rest) > 1 and rest[0] in _WRAPPERS:
                 rest = rest[1:]

@@ -92,6 +92,11 @@ def lags_of(
     layers = list(map(since_reset, layers))
     decays = _decays(layers, copies)
     clocks = [own_clock(layer, clock) for layer in layers]
+    copies = {
+        name: copy
+        for name, copy in copies.items()
+        if copy.shown or copy.model in decays  # else it may be a network that trains by itself
+    }
     lags = [
         _of_copy(layer, copies[layer.name], decays.get(copies[layer.name].model))
         if layer.name in copies

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from bn_tb.evidence.copies import is_called_copy
 from bn_tb.evidence.counting import Count, count_of, counted
 from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
@@ -46,11 +47,13 @@ HELD = Cause(
     """\
 model.train() does not reach these layers. By likelihood:
 
-1. Something puts them back into evaluation mode after model.train(): an overridden train() \
+1. They are a network of their own beside the one that model.train() is called on: call train() \
+of each network before every training epoch.
+2. Something puts them back into evaluation mode after model.train(): an overridden train() \
 (norm_eval=True in OpenMMLab's backbones, frozen_stages), a freezing helper. Look for .eval() in \
 the code of these modules, or print [m.training for m in model.modules()] in the training loop: \
 False here, True elsewhere.
-2. They were built with momentum=0 (PyTorch): print(layer.momentum).
+3. They were built with momentum=0 (PyTorch): print(layer.momentum).
 
 To train them, switch that off for networks that are trained from the start:
 
@@ -174,6 +177,18 @@ _APART = Cause(
     "\nThen train anew: what evaluation runs was not trained.",
 )
 
+_CALLED_COPY = Cause(
+    "By its name this is a copy of a network, whose statistics are not made by training but copied "
+    "with the weights, or left out.",
+    f"""\
+By likelihood:
+
+1. What makes the copy goes over the weights only. {_fixes.COPY}
+2. It is no copy, and is trained by itself in evaluation mode: call model.train() of this network \
+before every training epoch.""",
+    "\nUntil then {recalibrate} fills in the statistics of the copy from training batches.",
+)
+
 _THE_START = float("-inf")
 
 
@@ -187,11 +202,12 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START)
     count = count_of(layer, since)
     if count is Count.GROWS:
         return MOMENTUM_ZERO
-    if count is Count.STANDS:
-        return _by_counter(subject, layer, since)
-    configured = _by_configuration(subject, layer)
-    if configured is not None:
-        return configured
+    if _is_called_copy(subject, layer):
+        return _CALLED_COPY
+    stands = count is Count.STANDS
+    known = _by_counter(subject, layer, since) if stands else _by_configuration(subject, layer)
+    if known is not None:
+        return known
     if layer.framework is Framework.TORCH and since > _THE_START:
         return dataclasses.replace(_STOPPED, sentence="")
     if layer.framework is Framework.TORCH and _others_are_updated(subject, layer):
@@ -213,6 +229,11 @@ def _has_twin(subject: Subject, layer: BatchNormLayer) -> bool:
         return False
     same = [one.wiring for one in subject.layers if one.wiring and one.wiring.switch == own.switch]
     return any(one.training is not None and one.training != own.training for one in same)
+
+
+def _is_called_copy(subject: Subject, layer: BatchNormLayer) -> bool:
+    others = [other for one in subject.experiment for other in one.layers]
+    return layer.name in subject.copies or is_called_copy(subject.run, layer, others)
 
 
 def _by_counter(subject: Subject, layer: BatchNormLayer, since: float) -> Cause:

@@ -63,6 +63,16 @@ Keep the updated statistics. Flax:
 
 Haiku: pass the state that apply returns to the next step."""
 
+COPY = """\
+Copy the statistics with the weights. PyTorch:
+
+    for copied, own in zip(ema.buffers(), model.buffers()):
+        copied.copy_(own)
+
+or AveragedModel(model, use_buffers=True), or update_bn(loader, ema) before the copy is used. \
+Keras: go over model.weights, not model.trainable_weights. TensorFlow 1: over \
+tf.get_collection(tf.GraphKeys.GLOBAL_VARIABLES, scope), not TRAINABLE_VARIABLES."""
+
 RECALIBRATE = {
     Framework.TF1: "bn_tb.monitor.tf1.recalibrate(session, feeds)",
     Framework.KERAS: "bn_tb.recalibrate(model, batches)",

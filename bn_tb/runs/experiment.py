@@ -1,4 +1,4 @@
-"""Which runs belong together: the train/, validation/, eval/ and rank folders of one experiment."""
+"""Which runs belong together: the train/, eval/, ema/ and rank folders of one experiment."""
 
 import itertools
 import re
@@ -8,17 +8,21 @@ from bn_tb.runs.run import Run
 
 _PHASE = r"(?:train|training|val|valid|validation|test|testing|eval|evaluation)"
 _REPLICA = r"(?:rank|replica|worker|gpu|tower|node|process|device)"
-_PART = re.compile(rf"{_PHASE}(?:[_-]?(?:set|logs?|data))?|eval_[\w.-]+|{_REPLICA}[_-]?\d+", re.I)
+_COPY = r"(?:(?:model|net|weights)[_-]?)?(?:ema|swa|averaged)(?:[_-]?(?:model|net|weights))?"
+_PART = re.compile(
+    rf"{_PHASE}(?:[_-]?(?:set|logs?|data))?|eval_[\w.-]+|{_REPLICA}[_-]?\d+|{_COPY}", re.I
+)
 _PART_SUFFIX = re.compile(rf"(.*[_-])({_PHASE})", re.I)
 
 
 def experiment_of(run: str) -> tuple[str, str]:
     """Returns the experiment that a run belongs to, and which part of it the run is.
 
-    Path components that name a phase or a replica are the part, the others the experiment. Two
-    runs are joined only if they differ in such components alone: `NoCD/train` and
-    `NoCD/validation`, `train/NoCD` and `test/NoCD`, `.` and `eval` (tf.estimator), `rank0` and
-    `rank1`, `mnist_train` and `mnist_test` (experiment `mnist_*`; never joined with `mnist`).
+    Path components that name a phase, a replica or an average of the weights are the part, the
+    others the experiment. Two runs are joined only if they differ in such components alone:
+    `NoCD/train` and `NoCD/validation`, `train/NoCD` and `test/NoCD`, `.` and `eval` (tf.estimator),
+    `rank0` and `rank1`, `train` and `ema`, `mnist_train` and `mnist_test` (experiment `mnist_*`;
+    never joined with `mnist`).
 
     Args:
       run: Name of a run, components separated by `/`; `.` for the logdir itself.

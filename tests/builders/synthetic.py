@@ -73,6 +73,14 @@ def trained(rng, points, channels=8):
     return 1 + np.cumsum(rng.normal(0, 0.01, (points, channels)), 0)
 
 
+def followed(values, decay=0.9):
+    """Returns an average of weights `[points, channels]` with a decay, from the first point on."""
+    rows = [values[0]]
+    for row in values[1:]:
+        rows.append(decay * rows[-1] + (1 - decay) * row)
+    return np.stack(rows)
+
+
 def run(histograms=None, scalars=None, name="train", **fields):
     """Makes a run."""
     histograms, scalars = histograms or {}, scalars or {}

@@ -14,6 +14,7 @@ from tests.lab import (
     loops,
     names,
     pytorch_causes,
+    pytorch_copies,
     pytorch_faults,
     pytorch_healthy,
     tf1_models,
@@ -63,6 +64,7 @@ BENCHES = {
         pytorch_faults.SCENARIOS
         + pytorch_healthy.SCENARIOS
         + pytorch_causes.SCENARIOS
+        + pytorch_copies.SCENARIOS
         + names.PYTORCH_SCENARIOS,
         _without_tensorflow,
     ),

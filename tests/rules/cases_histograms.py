@@ -11,6 +11,7 @@ from tests.builders.synthetic import (
     averages,
     batch_statistics,
     constant,
+    followed,
     histogram,
     layer,
     run,
@@ -371,11 +372,11 @@ def _():
 # BN107
 
 
-def _teacher(copied_statistics=False, weights_move=True, name="ema_model.bn"):
+def _teacher(copied_statistics=False, weights=followed, name="ema_model.bn"):
     mean, variance = _moving(50)
     gamma = trained(_rng(), 51)
     copy = (mean, variance) if copied_statistics else (constant(0, 51), constant(1, 51))
-    weights = {"gamma": gamma if weights_move else constant(1, 51)}
+    weights = {"gamma": weights(gamma)}
     return run({**layer("model.bn", mean, variance, None, {"gamma": gamma}),
                 **layer(name, *copy, None, weights)})  # fmt: skip
 
@@ -392,7 +393,53 @@ def _():
 
 @case("BN107", "under", "the copy's weights do not move")
 def _():
-    return _teacher(weights_move=False)
+    return _teacher(weights=lambda gamma: constant(1, 51))
+
+
+def _by_itself(gamma):
+    return trained(_rng(9), 51)
+
+
+@case("BN107", "look-alike", "a teacher that is trained by itself, in evaluation mode: BN101")
+def _():
+    return _teacher(weights=_by_itself)
+
+
+@case("BN107", "fires", "the weights of the copy are logged, those of the original are not: likely")
+def _():
+    made = _teacher()
+    kept = {tag: one for tag, one in made.histograms.items() if tag != "model.bn/gamma"}
+    return dataclasses.replace(made, histograms=kept)
+
+
+def _in_two_runs(names, weights=followed):
+    """The network in one run, and in another one with statistics that stand still."""
+    mean, variance = _moving(50)
+    gamma, still = trained(_rng(), 51), (constant(0, 51), constant(1, 51))
+    return (
+        run(layer("bn", mean, variance, None, {"gamma": gamma}), name=names[0]),
+        run(layer("bn", *still, None, {"gamma": weights(gamma)}), name=names[1]),
+    )
+
+
+@case("BN107", "fires", "the copy is logged in a run of its own")
+def _():
+    return _in_two_runs(("x/train", "x/ema"))
+
+
+@case("BN107", "fires", "the copy is logged in the run that evaluates it")
+def _():
+    return _in_two_runs(("x/train", "x/validation"))
+
+
+@case("BN107", "look-alike", "another network is logged in the run of an average")
+def _():
+    return _in_two_runs(("x/train", "x/ema"), weights=_by_itself)
+
+
+@case("BN107", "look-alike", "train and validation log one network, whose weights are equal")
+def _():
+    return _in_two_runs(("x/train", "x/validation"), weights=lambda gamma: gamma)
 
 
 @case("BN107", "look-alike", "the copy takes over the statistics")
@@ -412,20 +459,25 @@ def _():
     return dataclasses.replace(made, histograms={**made.histograms, **still})
 
 
-def _two_models(second, layers=("bn1", "bn2")):
+def _two_models(second, layers=("bn1", "bn2"), weights=followed):
     """Two whole models of which one has statistics that stand still."""
     mean, variance = _moving(50)
     gamma, histograms = trained(_rng(), 51), {}
     for name in layers:
         histograms |= layer(f"one.{name}", mean, variance, None, {"gamma": gamma})
         still = constant(0, 51), constant(1, 51)
-        histograms |= layer(f"{second}.{name}", *still, None, {"gamma": gamma * 0.9})
+        histograms |= layer(f"{second}.{name}", *still, None, {"gamma": weights(gamma)})
     return run(histograms)
 
 
 @case("BN107", "fires", "a whole model is there twice, and one has no statistics of its own")
 def _():
     return _two_models("two")
+
+
+@case("BN107", "look-alike", "two networks that are trained side by side, one in evaluation mode")
+def _():
+    return _two_models("two", weights=_by_itself)
 
 
 @case("BN107", "look-alike", "two blocks of one network: it has layers beside them")

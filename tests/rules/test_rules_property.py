@@ -13,6 +13,7 @@ import pytest
 import bn_tb
 from bn_tb.diagnosis import Options
 from tests.builders.drawn_runs import Case, case
+from tests.builders.synthetic import followed
 
 CASES = 160
 """Runs of each kind."""
@@ -167,13 +168,14 @@ def _reset(seed: int) -> Case:
 def _copy(seed: int) -> Case:
     made = case(seed)
     prefix = str(made.random.choice(["teacher", "ema_model", "target_network", "swa_model"]))
+    decay = float(made.random.choice([0.0, 0.9, 0.99]))
     separator = "." if "." in made.names[0] else "/"
     for name in list(made.names):
         copied = f"{prefix}{separator}{name}"
         made.names.append(copied)
         mean, variance = made.statistics[name]
         made.statistics[copied] = np.zeros_like(mean), np.ones_like(variance)
-        made.weights[copied] = made.weights[name] * 0.9 + 0.1
+        made.weights[copied] = followed(made.weights[name], decay)
     return made
 
 
