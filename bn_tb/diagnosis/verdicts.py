@@ -74,7 +74,7 @@ def _silent(subject: Subject, layer: BatchNormLayer, lag: Lag, options: Options)
         return Verdict.FROZEN
     if layer.motion is Motion.SNAPSHOT and is_warm(lag):
         return Verdict.HEALTHY
-    if may_be_young(layer, lag):
+    if lag.open or may_be_young(layer, lag):
         return Verdict.INSUFFICIENT
     return _SILENT[layer.motion]
 

@@ -18,6 +18,10 @@ Straight floors. If the data's variance is small in some channel, the smallest v
 itself: its logarithm is proportional to t from the first to the last point. An average that has
 caught up with its data bends.
 
+Risen means. With the share s left at T, the means of that model have reached (1 - s**(t/T)) / (1 -
+s) of their last size at t. Where they were above that of s = 1 % already, next to nothing is left;
+where they were not, it may be that they drifted, and nobody can say.
+
 The share is estimated if some layer is clear or has a straight floor, and no clear layer says that
 nothing is left. Calibrated on synthetic averages (tests/evidence/test_curve.py): 1 to 4 layers of 4
 to 90 channels, batch variances from 0.06 to 10 with a spread of a factor e between channels, batch
@@ -47,6 +51,8 @@ _MOSTLY = 0.37  # 1 / e, one time constant: curves that all say more than this a
 _STRAIGHT = 0.15  # range of the floor's slope from the origin, relative to its median
 _MOVED = 0.9  # floor at the last point; less movement than that may be noise
 _FEWEST = 4  # points; an exponential has two parameters
+_GONE = 0.01  # share; a fifth of what is trusted, for batches that are not alike
+_AVERAGED = 0.02  # of the elapsed steps; single batches make the first means larger
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,10 +77,12 @@ class Share:
     Attributes:
       bound: Upper bound from the floor, in [0, 1].
       estimate: Estimate from the shape, in [0, 1], or None where the curves do not tell.
+      risen: Whether the means were so large so early that next to nothing can be left.
     """
 
     bound: float
     estimate: float | None
+    risen: bool = False
 
 
 def share_of(layers: Sequence[Began]) -> Share:
@@ -82,13 +90,14 @@ def share_of(layers: Sequence[Began]) -> Share:
     bound = min((_bound(layer) for layer in layers), default=1.0)
     if bound <= _SEEN:
         return Share(bound, None)
+    risen = 2 * sum(map(_risen, layers)) > len(layers)
     long = [layer for layer in layers if layer.mean.steps.size >= _FEWEST]
     clear = [share for layer in long if (share := _clear_share(layer, bound)) is not None]
     if clear and min(clear) <= _SEEN:
-        return Share(bound, None)
+        return Share(bound, None, risen)
     if clear:
         return Share(bound, min(float(np.median(clear)), bound))
-    return Share(bound, bound if any(map(_straight, long)) else None)
+    return Share(bound, bound if any(map(_straight, long)) else None, risen)
 
 
 def _elapsed(layer: Began) -> FloatArray:
@@ -107,6 +116,12 @@ def _slopes(layer: Began, since: float) -> FloatArray:
 def _bound(layer: Began) -> float:
     slope = float(_slopes(layer, 0.0).min(initial=0.0))
     return math.exp(min(slope, 0.0) * float(_elapsed(layer)[-1]))
+
+
+def _risen(layer: Began) -> bool:
+    size, part = trajectory.rms(layer.mean), _elapsed(layer) / float(_elapsed(layer)[-1])
+    reached = (1 - _GONE**part) / (1 - _GONE) * size[-1]
+    return bool(((size > reached) & (part >= _AVERAGED) & (part < 1)).any())
 
 
 def _straight(layer: Began) -> bool:

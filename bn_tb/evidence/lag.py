@@ -49,6 +49,7 @@ class Lag:
       trusted_from: First step at which the share is at most `TRUSTED`, or None if unknown.
       refuted: Upper bound of the share, if a variance contradicts momentum and updates; else None.
       decay: Weight of the old value per logged step, if it comes from the curves; else None.
+      open: Whether neither momentum nor curves tell the weight, and a slow momentum would lag.
     """
 
     weight: float | None = None
@@ -62,6 +63,7 @@ class Lag:
     refuted: float | None = None
     decay: float | None = None
     share: float | None = None
+    open: bool = False
 
 
 _NEW = 0.02
@@ -113,7 +115,7 @@ def lags_of(
         if began:
             share = curve.share_of(list(began.values()))
             for at in members:
-                lags[at] = _with_curve(lags[at], share, began.get(at))
+                lags[at] = _with_curve(lags[at], share, began.get(at), clocks[at])
     return tuple(_against_variance(*each) for each in zip(layers, lags, clocks, strict=True))
 
 
@@ -265,7 +267,7 @@ def _born_together(layers: Sequence[BatchNormLayer]) -> bool:
     return max(factors) < _ONE_FACTOR * min(factors)
 
 
-def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:
+def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None, clock: Clock) -> Lag:
     """Returns a lag that agrees with the curves of its group."""
     if lag.weight is not None and lag.updates is not None:
         if not lag.from_defaults or share.bound >= lag.weight * (1 - _ROUNDING):
@@ -276,7 +278,7 @@ def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:
     if share.bound <= TRUSTED:
         return dataclasses.replace(lag, weight=share.bound)
     if share.estimate is None:
-        return lag
+        return lag if share.risen else dataclasses.replace(lag, open=_may_lag(began, clock))
     last = float(began.variance.steps[-1]) - began.start
     if last <= 0:  # steps beyond 2**53, where neighbours are one float
         return lag
@@ -289,6 +291,14 @@ def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None) -> Lag:
         from_defaults=True,
         trusted_from=math.ceil(began.start + needed) if math.isfinite(needed) else None,
     )
+
+
+def _may_lag(began: curve.Began, clock: Clock) -> bool:
+    """Returns whether the slowest customary momentum lags after the updates that were made."""
+    first, last = clock.updates(began.start), clock.updates(float(began.mean.steps[-1]))
+    if first is None or last is None:
+        return True
+    return bool(LARGEST_MOMENTUM ** (last - first) > TRUSTED)
 
 
 def held_until(layer: BatchNormLayer) -> int | None:

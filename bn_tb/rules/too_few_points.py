@@ -9,7 +9,10 @@ proves nothing: it may have been written before the first update.
 A statistic is logged at fewer than two different steps; several points at one step (a checkpoint
 that was evaluated twice) count once. Or both statistics hold their initial values and so do, bit
 for bit, all weights that are logged: this run does not train. Or checkpoints count so few updates
-that a slow momentum, which they do not tell, would still lag.
+that a slow momentum, which they do not tell, would still lag. Or statistics that began at 0 and 1
+move, the points are too few or too far apart to show whether they have arrived
+(`bn_tb/evidence/curve.py`), and nothing else tells: the momentum or the updates are not known, and
+with 0.999, the slowest customary one, more than 5 % of the initial values would be left.
 
 ## Example
     moving_mean: 2 points, both at step 374562
@@ -45,20 +48,25 @@ ONE_CHECKPOINT = (
 )
 
 
+OPEN = (
+    "Log the statistics more often from the start on, or say what the log does not: "
+    "--momentum=0.99, the weight of the old value in an update (PyTorch's momentum=0.1 is 0.9), "
+    "and where a logged step is an epoch, --updates_per_step, the batches of one."
+)
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence for layers with one snapshot, and for layers of a run that does not train."""
+    pairs = list(zip(subject.layers, subject.lags, strict=True))
     few = [
         layer
-        for layer, lag in zip(subject.layers, subject.lags, strict=True)
+        for layer, lag in pairs
         if layer.motion is Motion.SNAPSHOT and layer.mixed == 1 and lag.weight is None
     ]
     saved = [layer for layer in few if layer.saved]
-    young = [
-        layer
-        for layer, lag in zip(subject.layers, subject.lags, strict=True)
-        if may_be_young(layer, lag)
-    ]
+    young = [layer for layer, lag in pairs if may_be_young(layer, lag)]
     logged = [layer for layer in few if not layer.saved]
+    on_the_way = [layer for layer, lag in pairs if lag.open]
     if saved:
         why = "are in one checkpoint, which does not say for how many updates of which momentum"
         yield _evidence(saved, f"{why}: whether they are warm cannot be told", ONE_CHECKPOINT)
@@ -69,6 +77,13 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             f"move, but were updated only {count(most, 'time')}, and the checkpoints do not say "
             "with which momentum: whether they are warm cannot be told",
             ONE_CHECKPOINT,
+        )
+    if on_the_way:
+        yield _evidence(
+            on_the_way,
+            "began at their initial values and move, but too few points say where to: whether they "
+            "are warm cannot be told",
+            OPEN,
         )
     if logged:
         steps = {step for layer in logged for step in layer.steps or ()}
