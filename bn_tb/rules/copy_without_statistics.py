@@ -35,6 +35,7 @@ before using the copy. Keras: go over `weights`, not `trainable_weights`.
 from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence.copies import Copy
+from bn_tb.evidence.figures import between
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._held import held
 from bn_tb.rules._words import layers_in_words, shortened
@@ -97,7 +98,7 @@ def _original(layer: BatchNormLayer) -> str:
     if layer.motion is Motion.MOVING:
         return f"{shortened(layer.name)} moves"
     role, series = layer.finite[0]
-    values = f"{series.minimum[-1]:.4g} to {series.maximum[-1]:.4g}"
+    values = between(series.minimum[-1], series.maximum[-1])
     return f"{role.value} of {shortened(layer.name)}: {values}, not initial"
 
 
