@@ -10,7 +10,7 @@ from bn_tb import graph
 from bn_tb.diagnosis.finding import Finding, RunDiagnosis
 from bn_tb.diagnosis.folding import Folded, fold
 from bn_tb.diagnosis.options import Options
-from bn_tb.diagnosis.quoting import with_source
+from bn_tb.diagnosis.quoting import in_its_unit, with_source
 from bn_tb.diagnosis.remark import GAP, remark_of
 from bn_tb.diagnosis.verdicts import layer_diagnoses, run_verdict
 from bn_tb.errors import fault_in_words
@@ -183,8 +183,11 @@ def _finding(subject: Subject, folded: Folded) -> Finding:
         confidence=evidence.confidence,
         layers=evidence.layers,
         step=evidence.step,
-        message=_bounded(evidence.message),
-        evidence=tuple(map(_bounded, with_source(run, subject.layers, evidence))),
+        message=_bounded(in_its_unit(evidence.message, subject.clock)),
+        evidence=tuple(
+            _bounded(in_its_unit(line, subject.clock))
+            for line in with_source(run, subject.layers, evidence)
+        ),
         fix=evidence.fix,
         causes=folded.causes,
         fingerprint=hashlib.sha256(identity.encode("utf-8", "surrogatepass")).hexdigest()[:16],

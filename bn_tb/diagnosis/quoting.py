@@ -1,10 +1,27 @@
-"""Which files a finding rests on: a line of proof that quotes checkpoints, file, step, channels."""
+"""What a finding rests on, in the words of its log: the files it quotes, steps that are epochs."""
 
+import re
 from collections.abc import Iterable
 
+from bn_tb.evidence.clock import Clock
 from bn_tb.layers import BatchNormLayer
 from bn_tb.rules.subject import Evidence
 from bn_tb.runs.run import Run
+
+_STEP = re.compile(r"\b([Ss])tep(s?)(?= \d)|(?<=per )(s)tep\b")
+_OTHER_CLOCKS = ("batch_", "_vs_iterations")
+"""Parts of Keras' tags whose steps are iterations, in a log of epochs."""
+
+
+def in_its_unit(line: str, clock: Clock) -> str:
+    """Returns a line with `epoch 3` for `step 3`, if the log of the statistics counts epochs."""
+    if clock.unit == "step" or any(part in line for part in _OTHER_CLOCKS):
+        return line
+    return _STEP.sub(lambda found: _renamed(clock.unit, *found.groups(default="")), line)
+
+
+def _renamed(unit: str, first: str, plural: str, alone: str) -> str:
+    return (unit.capitalize() if first == "S" else unit) + plural
 
 
 def with_source(run: Run, layers: Iterable[BatchNormLayer], evidence: Evidence) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from bn_tb.evidence import metrics
+from bn_tb.evidence.figures import between
 from bn_tb.layers import mixing, trajectory
 from bn_tb.runs.run import Run
 from bn_tb.runs.series import HistogramSeries, IntArray, distinct
@@ -108,7 +109,7 @@ def _trained_parameters(run: Run) -> Iterator[str]:
         series = run.histograms[tag]
         low, high = float(series.minimum[-1]), float(series.maximum[-1])
         if low < high:
-            yield f"{tag} is {low:.4g} to {high:.4g}, and no longer one number as it begins"
+            yield f"{tag} is {between(low, high)}, and no longer one number as it begins"
 
 
 def _is_called(found: ParsedTag, role: Role, torch: str) -> bool:

@@ -19,6 +19,8 @@ def is_folded(layer: BatchNormLayer) -> bool:
     own = [series for series in layer.weights.values() if series.steps.size]
     if layer.motion not in (Motion.INITIAL, Motion.SNAPSHOT) or not own:
         return False
+    if layer.wiring is not None and (layer.wiring.trainable or layer.wiring.trained):
+        return False  # gamma and beta are trained, and stand still for want of gradients
     if any(trajectory.changes(series).any() for series in own):
         return False
     return _not_initial(layer)

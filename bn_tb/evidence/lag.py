@@ -91,7 +91,7 @@ def lags_of(
       copies: Layers that belong to a copy.
     """
     copies = copies or {}
-    layers = list(map(since_reset, layers))
+    layers = [_as_averaged(since_reset(layer)) for layer in layers]
     decays = _decays(layers, copies)
     clocks = [own_clock(layer, clock) for layer in layers]
     copies = {
@@ -117,6 +117,29 @@ def lags_of(
             for at in members:
                 lags[at] = _with_curve(lags[at], share, began.get(at), clocks[at])
     return tuple(_against_variance(*each) for each in zip(layers, lags, clocks, strict=True))
+
+
+def _as_averaged(layer: BatchNormLayer) -> BatchNormLayer:
+    """Returns a layer with what its variance is the square of, if that is what it averages.
+
+    Batch renormalisation averages sqrt(variance + epsilon), here in units of its initial value, so
+    that a weight w of the initial 1 is left where no value is below w, as of variances elsewhere.
+    """
+    variance = layer.variance
+    if not layer.renorm or variance is None:
+        return layer
+
+    def root(values: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.maximum(values + layer.epsilon, 0) / (1 + layer.epsilon))
+
+    averaged = dataclasses.replace(
+        variance,
+        minimum=root(variance.minimum),
+        maximum=root(variance.maximum),
+        bands=root(variance.bands),
+        total=variance.count * root(variance.mean),
+    )
+    return dataclasses.replace(layer, variance=averaged)
 
 
 def _decays(layers: Sequence[BatchNormLayer], copies: Mapping[str, Copy]) -> dict[str, float]:
@@ -478,7 +501,8 @@ def _against_variance(layer: BatchNormLayer, lag: Lag, clock: Clock) -> Lag:
         return dataclasses.replace(lag, share=weight)
     if variance is None or layer.initial(Role.MOVING_VARIANCE, variance) != 1.0:
         return dataclasses.replace(lag, share=weight)
-    divisor = float(np.nan_to_num(variance.bands[-1, MEDIAN])) + layer.epsilon
+    divisor = float(np.nan_to_num(variance.bands[-1, MEDIAN]))
+    divisor += 0.0 if layer.renorm else layer.epsilon
     if divisor >= 1 or divisor <= 0:
         return dataclasses.replace(lag, share=weight)
     data = max(divisor - weight, 0.0) / (1 - weight)

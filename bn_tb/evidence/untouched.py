@@ -13,15 +13,20 @@ def is_untouched(layer: BatchNormLayer) -> bool:
     only, where a layer has variables though it is never called, and of layers whose counter of
     updates says that no batch was seen.
     """
-    own = [series for series in layer.weights.values() if series.steps.size]
-    if layer.motion is not Motion.INITIAL or len(own) < 2 or layer.wiring is not None:
+    if layer.motion is not Motion.INITIAL or layer.wiring is not None:
         return False
     seen = layer.counters.get(Role.UPDATE_COUNT)
     if seen is None:
         idle = layer.framework is Framework.TORCH
     else:
         idle = bool(seen.values.size) and not seen.values.any()
-    return idle and all(_stands_at_0_or_1(series.minimum, series.maximum) for series in own)
+    return idle and gamma_and_beta_stand(layer)
+
+
+def gamma_and_beta_stand(layer: BatchNormLayer) -> bool:
+    """Returns whether gamma and beta are logged and hold their initial values at every point."""
+    own = [series for series in layer.weights.values() if series.steps.size]
+    return len(own) > 1 and all(_stands_at_0_or_1(one.minimum, one.maximum) for one in own)
 
 
 def _stands_at_0_or_1(minimum: np.ndarray, maximum: np.ndarray) -> bool:

@@ -89,6 +89,8 @@ class LayerWiring:
       dynamic_momentum: Whether the momentum is computed while training.
       zero_debias: Whether the averages are corrected for their initial value, as `biased` and
         `local_step` variables beside them show; such averages never lag.
+      renorm: Whether batch renormalisation corrects its batches to averages of their own.
+      renorm_momentum: Weight of the old value per update of those averages, or None.
       initial: Role to the initial value where it is one constant, such as 0 and 1.
       switch: The placeholder that decides at run time between batch and moving statistics.
       switch_default: What `switch` is when nobody feeds it; None if it must be fed.
@@ -113,6 +115,8 @@ class LayerWiring:
     momentum_source: str = "graph"
     dynamic_momentum: bool = False
     zero_debias: bool = False
+    renorm: bool = False
+    renorm_momentum: float | None = None
     initial: Mapping[Role, float] = dataclasses.field(default_factory=dict)
     switch: str = ""
     switch_default: bool | None = None

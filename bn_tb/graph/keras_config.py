@@ -39,6 +39,8 @@ def read(data: bytes) -> dict[str, LayerWiring]:
             epsilon=_between_0_and_1(config.get("epsilon")),
             keras=True,
             momentum_source="keras_config",
+            renorm=config.get("renorm") is True,
+            renorm_momentum=_between_0_and_1(config.get("renorm_momentum")),
             trainable=config["trainable"] if isinstance(config.get("trainable"), bool) else None,
             training=False if _called_for_inference(layer.get("inbound_nodes")) else None,
             axis=tuple(-1 if one == axes - 1 else one for one in _axis(config.get("axis"))),
@@ -73,17 +75,16 @@ def _batch_norms(
 
 
 def _called_for_inference(calls: object, depth: int = 0) -> bool:
-    """Returns whether the calls of a layer in a functional model pass `training=False`.
+    """Returns whether the calls of a layer in a functional model pass `training=False` for good.
 
-    Keras 2 writes a call as a list of `[layer, node, tensor, {keyword arguments}]`, Keras 3 as
-    `{"args": ..., "kwargs": {...}}`.
+    Keras 2 writes a call as a list of `[layer, node, tensor, {keyword arguments}]`. Keras 3 writes
+    `{"args": ..., "kwargs": {...}}`, and its models put the mode they are called in in place of
+    that argument (keras/src/models/functional.py, `operation_fn`; tried with 3.15).
     """
     if depth > _CALL_DEPTH:
         return False
     if isinstance(calls, dict):
-        return calls.get("training") is False or _called_for_inference(
-            calls.get("kwargs"), depth + 1
-        )
+        return calls.get("training") is False
     return isinstance(calls, list) and any(_called_for_inference(one, depth + 1) for one in calls)
 
 

@@ -75,11 +75,14 @@ class _OneGraph:
             epsilon=epsilons.pop() if len(epsilons) == 1 else None,
             in_update_ops=None
             if self.registered is None or not writes
-            else all(self.registered[write.node] for write in writes),
+            # With renorm an op behind that of the variance is in the collection.
+            else (any if layer.renorm else all)(self.registered[write.node] for write in writes),
             keras=switch.endswith("keras_learning_phase"),
             saved=saving.statistics_saved(self.savers, parameters, set(layer.variables.values())),
             dynamic_momentum=any(write.momentum is None for write in writes),
             zero_debias=layer.zero_debias,
+            renorm=layer.renorm is not None,
+            renorm_momentum=layer.renorm.momentum if layer.renorm else None,
             initial=layer.initial,
             switch=switch,
             switch_default=default,

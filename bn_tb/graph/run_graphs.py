@@ -231,6 +231,10 @@ def _with_config(layer: LayerWiring, config: LayerWiring) -> LayerWiring:
         layer,
         keras=True,
         trainable=config.trainable,
+        renorm=layer.renorm or config.renorm,
+        renorm_momentum=config.renorm_momentum
+        if layer.renorm_momentum is None
+        else layer.renorm_momentum,
         epsilon=config.epsilon if layer.epsilon is None else layer.epsilon,
         momentum=layer.momentum if known else config.momentum,
         momentum_source=layer.momentum_source if known else config.momentum_source,

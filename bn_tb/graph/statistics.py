@@ -63,6 +63,7 @@ class Layer:
       places: Where the graph normalises with this layer.
       initial: Role to its constant initial value.
       zero_debias: Whether the average is corrected for its initial value.
+      renorm: The op that averages what batch renormalisation trains with, or None.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Layer:
     places: list[Normalisation] = dataclasses.field(default_factory=list)
     initial: dict[Role, float] = dataclasses.field(default_factory=dict)
     zero_debias: bool = False
+    renorm: Write | None = None
 
     def writes(self) -> Iterator[Write]:
         """Yields the ops that update its statistics."""
@@ -87,6 +89,7 @@ def find(graph: NodeGraph) -> list[Layer]:
     for layer in layers.values():
         for role, variable in layer.variables.items():
             writes.describe(layer, role, variable)
+    _add_renorm(writes, layers)
     _add_places(layers.values(), places)
     complete = [layer for layer in layers.values() if len(layer.variables) == 2 or layer.places]
     # A replica of tf.distribute updates its own copies of the variables; replica 0 has no prefix.
@@ -126,6 +129,22 @@ def _by_name(graph: NodeGraph) -> dict[str, Layer]:
             layer = layers.setdefault(second, Layer(second, {}))
         layer.variables.setdefault(parsed.role, node)
     return layers
+
+
+def _add_renorm(writes: "_Writes", layers: Mapping[str, Layer]) -> None:
+    """Adds what batch renormalisation averages beside the statistics.
+
+    Its moving variance is the square of another average, `moving_stddev`: the updates of that are
+    its own (tf_keras/src/layers/normalization/batch_normalization.py, `true_branch_renorm`).
+    """
+    for variable in writes.of:
+        scope, _, last = writes.graph.names[variable].rpartition("/")
+        layer = layers.get(scope)
+        if layer is not None and last == "renorm_mean":
+            found = (writes.read(variable, node) for node in writes.of[variable])
+            layer.renorm = next((write for write in found if write is not None), None)
+        if layer is not None and last == "moving_stddev" and Role.MOVING_VARIANCE in layer.updates:
+            writes.describe(layer, Role.MOVING_VARIANCE, variable)
 
 
 def _add_by_use(

@@ -44,7 +44,12 @@ def find_layers(
         for layer in _layers_named(name, tags, run, wirings)
     ]
     layers += [
-        BatchNormLayer(wiring.layer, wiring=wiring, framework=_graph_framework(wiring))
+        BatchNormLayer(
+            wiring.layer,
+            wiring=wiring,
+            framework=_graph_framework(wiring),
+            renorm=wiring.renorm,
+        )
         for wiring in wirings.unused()
         if not _unheard_of(wiring, layers)
     ]
@@ -146,6 +151,7 @@ def _layers_named(
             weights=weights,
             wiring=wiring,
             framework=_framework(tags, wiring),
+            renorm=Role.RENORM in by_role or (wiring is not None and wiring.renorm),
         )
         yield from _unmixed(layer)
 

@@ -56,6 +56,8 @@ class BatchNormLayer:
       mixed: How many layers share its tags; 1 when it stands alone.
       position: Its place among them within a step, from 1; 0 if they could not be told apart.
       sources: Where its statistics come from: `histogram`, `checkpoint`.
+      renorm: Whether it is one of batch renormalisation, whose weights fit averages that training
+        normalises with; the standard deviation is averaged then, and not the variance.
       counted: Updates of the weights until the last checkpoint, or None if it does not say.
     """
 
@@ -73,6 +75,7 @@ class BatchNormLayer:
     mixed: int = 1
     position: int = 0
     sources: tuple[str, ...] = ("histogram",)
+    renorm: bool = False
     counted: float | None = None
 
     @property

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bn_tb.repair.model import Forward, Passes, inputs_of
+from bn_tb.errors import UsageError
+from bn_tb.repair.model import RENORM, Forward, Passes, inputs_of
 from bn_tb.repair.moments import Moments, Statistics
 from bn_tb.repair.outputs import Outputs
 
@@ -46,8 +47,14 @@ def measure(
       most: Batches to run at most.
       forward: Calls the model on (model, batch, training).
       frozen: Whether frozen layers are measured too, as if they were not.
+
+    Raises:
+      UsageError: A layer renormalises.
     """
     layers = layers_of(model)
+    for name, layer in layers.items():
+        if getattr(layer, "renorm", False):
+            raise UsageError(RENORM.format(name=name))
     held = frozenset(name for name, layer in layers.items() if not layer.trainable)
     moments: dict[str, Moments] = {}
     outputs, ran = Outputs(), 0

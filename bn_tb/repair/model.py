@@ -16,6 +16,12 @@ _ADAPTERS = {
 }
 """Adapter by the package in which a base class of the model is defined."""
 
+RENORM = (
+    "{name} renormalises: training normalised with averages of its own, renorm_mean and "
+    "renorm_stddev, and the weights fit these, not the statistics of batches"
+)
+"""Why statistics of batches would do harm."""
+
 Forward = Callable[[Any, Any], Any]
 """Calls a model on a batch and returns its output."""
 

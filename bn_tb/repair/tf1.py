@@ -11,7 +11,7 @@ from bn_tb.diagnosis.diagnosing import judge_modes
 from bn_tb.errors import UsageError
 from bn_tb.repair.check import MAX_BATCHES as CHECKED_BATCHES
 from bn_tb.repair.check import modes_of
-from bn_tb.repair.model import Passes
+from bn_tb.repair.model import RENORM, Passes
 from bn_tb.repair.moments import Moments, Statistics
 from bn_tb.repair.outputs import Outputs
 from bn_tb.repair.recalibrate import MAX_BATCHES, Recalibration
@@ -212,10 +212,7 @@ def _refuse_what_cannot_be_repaired(graph: Any, ops: Sequence[Any]) -> None:
         )
     names = (variable.op.name for variable in graph.get_collection(v1.GraphKeys.GLOBAL_VARIABLES))
     if name := next((name for name in names if name.endswith("/renorm_mean")), ""):
-        raise UsageError(
-            f"{name.removesuffix('/renorm_mean')} renormalises: training, too, used the moving "
-            "statistics, and the weights fit them as they are"
-        )
+        raise UsageError(RENORM.format(name=name.removesuffix("/renorm_mean")))
 
 
 def _updated(

@@ -137,14 +137,15 @@ def gate(report: Report) -> str:
 
 
 def extent(diagnosis: RunDiagnosis) -> str:
-    """Returns `3 layers, steps 1 to 500`, and `from 2 checkpoints` where statistics are in them."""
+    """Returns `3 layers, steps 1 to 500` or epochs, and how many checkpoints hold statistics."""
     run = diagnosis.subject.run
     parts = [count(len(diagnosis.layers), "layer")] if diagnosis.layers else []
     if run.first_step is not None and run.last_step is not None:
+        unit = diagnosis.subject.clock.unit
         parts.append(
-            f"step {run.first_step:,}"
+            f"{unit} {run.first_step:,}"
             if run.first_step == run.last_step
-            else f"steps {run.first_step:,} to {run.last_step:,}"
+            else f"{unit}s {run.first_step:,} to {run.last_step:,}"
         )
     if any("checkpoint" in layer.sources for layer in diagnosis.subject.layers):
         parts.append(f"from {count(len(run.checkpoints), 'checkpoint')}")
@@ -164,7 +165,8 @@ def reason(diagnosis: RunDiagnosis) -> str:
         return file_problem(damaged[0])
     trusted = [layer.trusted_from for layer in diagnosis.layers if layer.trusted_from is not None]
     if diagnosis.verdict == "healthy" and trusted:
-        return f"at most 5 % initial values from step {max(trusted):,} on"
+        unit = diagnosis.subject.clock.unit
+        return f"at most 5 % initial values from {unit} {max(trusted):,} on"
     return MEANING[diagnosis.verdict]
 
 

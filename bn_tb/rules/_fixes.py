@@ -1,5 +1,7 @@
 """The code to write, by framework; fixes that several rules show."""
 
+from collections.abc import Callable
+
 from bn_tb.graph.graph_evidence import Wiring
 from bn_tb.layers import BatchNormLayer, Framework
 from bn_tb.rules._wiring import wiring_of
@@ -45,8 +47,8 @@ Run the training pass in training mode:
     with tf.GradientTape() as tape:
         loss = loss_fn(y, model(x, training=True))
 
-In Keras 3 on JAX keep the second result of stateless_call(..., training=True) for the next \
-step."""
+A layer whose trainable is False stays in inference mode all the same. In Keras 3 on JAX keep the \
+second result of stateless_call(..., training=True) for the next step."""
 
 TORCH_TRAINING = """\
 Put the network in training mode before every training epoch, also after each validation:
@@ -87,10 +89,8 @@ KEEP_WEIGHTS = """
 The trained weights are good, and need no new training: {recalibrate} fills in the statistics from \
 training batches."""
 
-_BY_OPS = "bn_tb.monitor.tf1.recalibrate(session, feeds, update_ops={})"
-TF1_WIRED = TF1_WIRING + KEEP_WEIGHTS.format(recalibrate=RECALIBRATE[Framework.TF1])
-HAND_WIRED = HAND_WIRING + KEEP_WEIGHTS.format(recalibrate=_BY_OPS.format("[update]"))
-KERAS_WIRED = KERAS_WIRING + KEEP_WEIGHTS.format(recalibrate=_BY_OPS.format("updates"))
+BY_OPS = "bn_tb.monitor.tf1.recalibrate(session, feeds, update_ops={})"
+"""The same where UPDATE_OPS does not hold the updates."""
 
 TRAIN_ANEW = """
 The weights fit the statistics as they stand: train the network anew. To fill in the statistics \
@@ -132,11 +132,30 @@ _MOMENTUM = {
     Framework.JAX: "nn.BatchNorm(use_running_average=not train, momentum={momentum})",
     Framework.UNKNOWN: "momentum={momentum}  # PyTorch counts the other way: {torch}",
 }
+_RENORM_MOMENTA = "renorm=True, momentum={momentum}, renorm_momentum={momentum}"
 
 
-def aftercare(text: str, layers: list[BatchNormLayer]) -> str:
-    """Returns what becomes of the weights, with the code of the framework of some layers."""
-    return text.replace("{recalibrate}", RECALIBRATE[framework_of(layers)])
+def aftercare(text: str, layers: list[BatchNormLayer], recalibrate: str = "") -> str:
+    """Returns what becomes of the weights of some layers.
+
+    Args:
+      text: What to say, with `{recalibrate}`; with batch renormalisation it is `TRAIN_ANEW`.
+      layers: The layers.
+      recalibrate: What estimates the statistics anew; by default as their framework does.
+    """
+    if renormalise(layers):
+        return TRAIN_ANEW
+    return text.replace("{recalibrate}", recalibrate or RECALIBRATE[framework_of(layers)])
+
+
+def kept(code: str, recalibrate: str = "") -> Callable[[list[BatchNormLayer]], str]:
+    """Returns the fix by code that mends the training and keeps the weights, for some layers."""
+    return lambda layers: code + aftercare(KEEP_WEIGHTS, layers, recalibrate)
+
+
+def renormalise(layers: list[BatchNormLayer]) -> bool:
+    """Returns whether batch renormalisation trained some layers: their weights fit its averages."""
+    return any(layer.renorm for layer in layers)
 
 
 def updates(layers: list[BatchNormLayer]) -> str:
@@ -162,9 +181,10 @@ def _wired(layers: list[BatchNormLayer]) -> bool:
     return bool(wirings) and all(wiring_of(wiring) is Wiring.TRAIN for wiring in wirings)
 
 
-def momentum(framework: Framework, value: float) -> str:
+def momentum(framework: Framework, value: float, renorm: bool = False) -> str:
     """Returns code that sets a momentum, the weight of the old value; PyTorch's is 1 minus it."""
-    return _MOMENTUM[framework].format(momentum=f"{value:g}", torch=f"{1 - value:.3g}")
+    code = _RENORM_MOMENTA if renorm else _MOMENTUM[framework]
+    return code.format(momentum=f"{value:g}", torch=f"{1 - value:.3g}")
 
 
 def framework_of(layers: list[BatchNormLayer]) -> Framework:

@@ -64,6 +64,16 @@ def by_hand(wiring: LayerWiring) -> bool:
     return not (all(names) and all(ops))
 
 
+def frozen_on_purpose(layer: BatchNormLayer) -> bool:
+    """Returns whether no optimizer trains a layer, whose statistics are those of another training.
+
+    Statistics that are not logged may be. Those that move are not frozen, and initial ones are of
+    no training.
+    """
+    trained = layer.wiring.trained if layer.wiring else None
+    return trained is False and layer.motion not in (*_MOVES, Motion.INITIAL)
+
+
 def by_motion(
     layers: Sequence[BatchNormLayer],
 ) -> Iterator[tuple[list[BatchNormLayer], Severity, Confidence, str]]:
@@ -106,17 +116,21 @@ def _some_ops(ops: Sequence[tuple[str, str]]) -> str:
 
 
 def unneeded(
-    subject: Subject, speaks_of: Callable[[LayerWiring], bool], sentence: str, fix: str
+    subject: Subject,
+    speaks_of: Callable[[LayerWiring], bool],
+    sentence: str,
+    fix: Callable[[list[BatchNormLayer]], str],
 ) -> Iterator[Evidence]:
     """Yields evidence on layers whose updates nothing needs that runs the optimizer.
 
-    Layers that move, stand still and are not logged are told apart.
+    Layers that move, stand still and are not logged are told apart; those that are frozen on
+    purpose are left out.
 
     Args:
       subject: What is judged; without a graph that trains there is no evidence.
       speaks_of: Whether the rule speaks of a layer of which nothing needs the updates.
       sentence: The message, with `{layers}` and `{remark}`.
-      fix: What to change.
+      fix: What to change, for some layers.
     """
     if subject.graph is None or not subject.graph.trains:
         return
@@ -124,13 +138,14 @@ def unneeded(
         layer
         for layer in subject.layers
         if layer.wiring and wiring_of(layer.wiring) is Wiring.NONE and speaks_of(layer.wiring)
+        if not frozen_on_purpose(layer)
     ]
     for layers, severity, confidence, remark in by_motion(found):
         names = tuple(layer.name for layer in layers)
         yield Evidence(
             message=sentence.format(layers=layers_in_words(names), remark=remark),
             proof=op_lines(layers, subject.graph),
-            fix=fix,
+            fix=fix(layers),
             layers=names,
             severity=severity,
             confidence=confidence,

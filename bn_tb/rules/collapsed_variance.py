@@ -41,6 +41,7 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from bn_tb.evidence.figures import apart
 from bn_tb.evidence.signal import gets_no_signal
 from bn_tb.layers import INITIAL, BatchNormLayer, Motion
 from bn_tb.rules._words import layers_in_words
@@ -123,10 +124,11 @@ def _tiny(layer: BatchNormLayer) -> bool:
 def _ends(layer: BatchNormLayer) -> tuple[str, int]:
     series = dict(layer.finite)[Role.MOVING_VARIANCE]
     largest, steps = series.maximum, series.steps
-    return (
-        f"largest {largest[0]:.3g} at step {steps[0]}, {largest[-1]:.3g} at step {steps[-1]}, "
-        f"epsilon {layer.epsilon:g}"
-    ), int(steps[-1])
+    first, last = apart(largest[0], largest[-1])
+    ends = f"{first} at step {steps[0]}, {last} at step {steps[-1]}"
+    if first == last:
+        ends = f"{first} at steps {steps[0]} and {steps[-1]}"
+    return f"largest {ends}, epsilon {layer.epsilon:g}", int(steps[-1])
 
 
 def _fall(layer: BatchNormLayer, factor: float) -> tuple[str, int] | None:

@@ -44,6 +44,7 @@ before using the copy. Keras: go over `weights`, not `trainable_weights`; Tensor
 from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence.copies import Copy
+from bn_tb.evidence.figures import between
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._held import held
@@ -98,7 +99,7 @@ def _original(copy: Copy) -> str:
     if layer.motion is Motion.MOVING:
         return f"{shortened(layer.name)}{run} moves"
     role, series = layer.finite[0]
-    values = f"{series.minimum[-1]:.4g} to {series.maximum[-1]:.4g}"
+    values = between(series.minimum[-1], series.maximum[-1])
     return f"{role.value} of {shortened(layer.name)}{run}: {values}, not initial"
 
 

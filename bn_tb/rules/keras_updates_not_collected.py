@@ -44,7 +44,8 @@ MESSAGE = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence apart for layers that move, stand still and are not logged."""
-    return unneeded(subject, uncollected, MESSAGE, _fixes.KERAS_WIRED)
+    fix = _fixes.kept(_fixes.KERAS_WIRING, _fixes.BY_OPS.format("updates"))
+    return unneeded(subject, uncollected, MESSAGE, fix)
 
 
 RULE = Rule(

@@ -53,12 +53,19 @@ recognised by the `biased` and `local_step` variables in the graph.
 Use a momentum below 0.05^(1/n), train longer, or estimate the statistics by `bn_tb.recalibrate`
 before evaluating (precise BN). PyTorch counts the other way round: its momentum is 1 - m.
 
+Batch renormalisation (`renorm=True`) trains on averages of its own, which lag by `renorm_momentum`.
+Where both momenta are equal, evaluation computes what training did: then it is a warning at most,
+and statistics of batches would not fit the weights. Else copy its averages into the statistics.
+Measured on 60 updates with 0.999 and 0.999: 94 % right in both modes, 56 % with statistics of
+batches; on 200 updates with 0.999 and 0.9: 48 % in evaluation, 100 % with the averages copied.
+
 ## References
 - https://github.com/keras-team/keras/issues/7177
 - https://github.com/tensorflow/tensorflow/issues/1122
 - https://github.com/keras-team/keras/pull/9003
 """
 
+import enum
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from bn_tb.evidence.lag import TRUSTED, Lag
@@ -126,27 +133,31 @@ def _evidence(
             f"variances are small: the initial 1 still makes up {percent(share)} of what "
             "evaluation divides by",
         )
+    renorm = _renorm(layers)
+    average = "standard deviation" if layers[0].renorm else "variance"
     if lag.trusted_from is not None:
         proof += (f"its share falls to {percent(TRUSTED)} at {unit} {lag.trusted_from}",)
     return Evidence(
         message=(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} lag "
-            f"behind: {when}, {_left(weight, share)}. Evaluation normalises with this mixture."
+            f"behind: {when}, {_left(weight, share, average)}. {_WITH_MIXTURE[renorm]}"
         ),
         proof=proof,
         fix=COPY_FIX if is_copy else _fix(layers, lag, limits["lagging"]),
         layers=tuple(layer.name for layer in layers),
         step=last,
-        severity=Severity.ERROR if share > limits["stale"] else Severity.WARNING,
+        severity=Severity.ERROR
+        if share > limits["stale"] and renorm is not _Renorm.AGREES
+        else Severity.WARNING,
         confidence=Confidence.CONFIRMED if lag.exact_start and lag.updates else Confidence.LIKELY,
     )
 
 
-def _left(weight: float, share: float) -> str:
+def _left(weight: float, share: float, average: str) -> str:
     if weight <= TRUSTED < share:
         return (
-            f"up to {percent(share)} of the variance that is stored is still its initial value, 1, "
-            f"which has {percent(weight)} of the weight"
+            f"up to {percent(share)} of the {average} that is stored is still its initial value, "
+            f"1, which has {percent(weight)} of the weight"
         )
     return f"{percent(weight)} of them is still their initial value (mean 0, variance 1)"
 
@@ -173,6 +184,53 @@ def _by_curve(lag: Lag, last: int, unit: str, is_copy: bool) -> tuple[str, tuple
     )
 
 
+class _Renorm(enum.Enum):
+    """Whether batch renormalisation trained on the same mixture as evaluation normalises with."""
+
+    NONE = "no batch renormalisation"
+    AGREES = "averages of the same momentum"
+    APART = "averages of another momentum, or of an unknown one"
+
+
+def _renorm(layers: list[BatchNormLayer]) -> _Renorm:
+    if not _fixes.renormalise(layers):
+        return _Renorm.NONE
+    same = all(one.wiring and one.momentum == one.wiring.renorm_momentum for one in layers)
+    return _Renorm.AGREES if same else _Renorm.APART
+
+
+_WITH_MIXTURE = {
+    _Renorm.NONE: "Evaluation normalises with this mixture.",
+    _Renorm.AGREES: "Evaluation normalises with this mixture, and so does training: batch "
+    "renormalisation corrects its batches to averages of the same momentum.",
+    _Renorm.APART: "Evaluation normalises with this mixture, training with other averages, those "
+    "of batch renormalisation (renorm_mean, renorm_stddev).",
+}
+_RENORM_FIX = {
+    _Renorm.AGREES: """ There is nothing to fill in: the weights fit the statistics as they stand, \
+and evaluation computes what training did.""",
+    _Renorm.APART: """ The weights fit the averages of batch renormalisation: before evaluating, \
+copy them into the moving statistics. In a session of TensorFlow 1:
+
+    named = {v.op.name: v for v in tf.global_variables()}
+    for name in named:
+        if name.endswith("/renorm_mean"):
+            layer = name[: -len("renorm_mean")]
+            variance = named[layer + "renorm_stddev"] ** 2 - EPSILON
+            session.run([
+                named[layer + "moving_mean"].assign(named[name]),
+                named[layer + "moving_variance"].assign(variance)])
+
+with a Keras model:
+
+    for layer in model.layers:
+        if getattr(layer, "renorm", False):
+            variance = layer.renorm_stddev ** 2 - layer.epsilon
+            layer.moving_mean.assign(layer.renorm_mean)
+            layer.moving_variance.assign(variance)""",
+}
+"""What takes the place of filling in the statistics."""
+
 _SOURCES = {"graph": "graph", "keras_config": "Keras configuration", "flag": "command line"}
 
 
@@ -180,16 +238,20 @@ def _fix(layers: list[BatchNormLayer], lag: Lag, limit: float) -> str:
     framework = _fixes.framework_of(layers)
     torch = framework is Framework.TORCH
     change = "Use a higher momentum" if torch else "Use a lower momentum"
-    code = _fixes.momentum(framework, 0.9)
+    renorm = _renorm(layers)
+    value = 0.9
     if lag.updates:
         better = _weight_of(limit, lag) ** (1 / lag.updates)
-        code = _fixes.momentum(framework, _customary(better))
+        value = _customary(better)
         bound = f"above {1 - better:.3g}" if torch else f"below {better:.3g}"
         change += f", {bound} for this many updates"
     change += " (PyTorch's is the weight of the new value)" if torch else ""
+    code = _fixes.momentum(framework, value, renorm is not _Renorm.NONE)
+    change += f", for example\n\n    {code}\n\nor train longer."
+    if renorm is not _Renorm.NONE:
+        return change + _RENORM_FIX[renorm].replace("EPSILON", f"{layers[0].epsilon:g}")
     return (
-        f"{change}, for example\n\n    {code}\n\n"
-        f"or train longer. The weights are good: {_fixes.RECALIBRATE[framework]} estimates the "
+        f"{change} The weights are good: {_fixes.RECALIBRATE[framework]} estimates the "
         "statistics from some training batches."
     )
 

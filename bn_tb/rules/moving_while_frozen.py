@@ -29,7 +29,8 @@ changes as a rule, and the rule is silent.
 
 ## How to fix it
 If the layer shall be frozen: PyTorch `bn.eval()` after every `model.train()`; Keras
-`layer.trainable = False` before compile, or `layer(x, training=False)`.
+`layer.trainable = False` before compile. In Keras 3 `fit` overrides a `training=False` in the call
+that builds a functional model (tried with 3.15), so that this does not freeze the statistics.
 
 ## References
 - https://github.com/keras-team/keras/pull/9965
@@ -40,12 +41,14 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from bn_tb.evidence.figures import apart
 from bn_tb.evidence.signal import gets_no_signal
 from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Severity
+from bn_tb.runs.series import FloatArray, IntArray
 
 LIMITS = {
     "variance_ratio": Limit(1.25, "last mean variance / first, or inverse", "catalogue F03"),
@@ -53,9 +56,9 @@ LIMITS = {
 }
 FIX = (
     "If the layers shall be frozen, freeze their statistics too. PyTorch: bn.eval() after every "
-    "model.train(). Keras: layer.trainable = False before compile, or layer(x, training=False). "
-    "TensorFlow 1: training=False for these layers. If their statistics shall adapt to new data, "
-    "ignore this."
+    "model.train(). Keras: layer.trainable = False before compile; a training=False in the call "
+    "that builds the model is overridden by fit in Keras 3. TensorFlow 1: training=False for these "
+    "layers. If their statistics shall adapt to new data, ignore this."
 )
 
 
@@ -90,7 +93,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         ),
         proof=(
             f"{shortened(next(iter(found[0].weights)))} is bit for bit constant",
-            *_moves(found[0]),
+            _moves(found[0], limits),
             f"{shortened(subject.activity.moved[0])} changes: the run trains",
         ),
         fix=FIX,
@@ -133,22 +136,26 @@ def _moves_frozen(layer: BatchNormLayer, limits: Mapping[str, float]) -> bool:
         return False
     if any(trajectory.changes(series).any() for series in own):
         return False
+    return bool(_moves(layer, limits))
+
+
+def _moves(layer: BatchNormLayer, limits: Mapping[str, float]) -> str:
+    """Returns which statistic moved far enough to matter, in words, or an empty string."""
     mean, variance = layer.mean, layer.variance
     if mean is None or variance is None or variance.mean[0] <= 0 or variance.mean[-1] <= 0:
-        return False
+        return ""
     ratio = variance.mean[-1] / variance.mean[0]
-    shift = abs(trajectory.rms(mean)[-1] - trajectory.rms(mean)[0]) / np.sqrt(variance.mean[0])
-    far = max(ratio, 1 / ratio) > limits["variance_ratio"] or shift > limits["mean_shift"]
-    return bool(far)
+    if max(ratio, 1 / ratio) > limits["variance_ratio"]:
+        return _line(layer.variance_tag, "on average", variance.steps, variance.mean)
+    size = trajectory.rms(mean)
+    if abs(size[-1] - size[0]) / np.sqrt(variance.mean[0]) > limits["mean_shift"]:
+        return _line(layer.mean_tag, "root mean square", mean.steps, size)
+    return ""
 
 
-def _moves(layer: BatchNormLayer) -> Iterator[str]:
-    if layer.variance is not None:
-        steps, mean = layer.variance.steps, layer.variance.mean
-        yield (
-            f"{shortened(layer.variance_tag)}: {mean[0]:.3g} on average at step {steps[0]}, "
-            f"{mean[-1]:.3g} at step {steps[-1]}"
-        )
+def _line(tag: str, what: str, steps: IntArray, values: FloatArray) -> str:
+    first, last = apart(values[0], values[-1])
+    return f"{shortened(tag)}, {what}: {first} at step {steps[0]}, {last} at step {steps[-1]}"
 
 
 RULE = Rule("BN108", "moving-while-frozen", Severity.WARNING, check, __doc__ or "", LIMITS)

@@ -27,12 +27,14 @@ Why, where the log tells, first match first:
 - the graph wires the updates to the train op and a placeholder decides whether the layer is in
   training mode: that placeholder was never True in training;
 - the layer's counter (`num_batches_tracked`) grows: it runs in training mode, and the momentum
-gives
-  new batches no weight (PyTorch 0, Keras 1);
+  gives new batches no weight (PyTorch 0, Keras 1);
 - a condition builds two layers, one for training and one for evaluation, that share no variables;
 - its counter stands still: it is held in evaluation mode where other layers are updated (an
   overridden `train()`, `norm_eval`), else the whole network is;
-- the Keras configuration says `trainable: false`, or shows a call with `training=False`.
+- the Keras configuration says `trainable: false`; gamma and beta of a Keras layer stand at 1 and 0
+  too while other weights are trained, so that the layer was not trainable when the model was
+  compiled (tf_keras) or first trained (Keras 3), as the discriminator of a GAN; or the
+  configuration shows a call with `training=False` (Keras 2; Keras 3 overrides it in `fit`).
 
 A layer of which nothing at all changed while others ran is BN109.
 
@@ -113,7 +115,7 @@ def _evidence(
             f"The moving statistics of {layers_in_words([layer.name for layer in layers])} were "
             f"never updated: {when(subject, layers[0], last)} they still hold their initial "
             "values, although the network was trained. "
-            f"{cause.sentence or 'Evaluation normalises with these values.'}"
+            f"{cause.sentence or _WITH_THESE[_fixes.renormalise(layers)]}"
         ),
         proof=(*held(subject, layers[0]), proof.line, *proof_of(layers), *_wired(layers)),
         fix=cause.fix + _fixes.aftercare(cause.aftercare, layers),
@@ -122,6 +124,14 @@ def _evidence(
         confidence=Confidence.CONFIRMED if proof.certain else Confidence.LIKELY,
         keeps_fix=bool(cause.sentence),
     )
+
+
+_WITH_THESE = {
+    False: "Evaluation normalises with these values.",
+    True: "Evaluation normalises with these values, and so did training: batch renormalisation "
+    "corrects its batches to averages that the same ops update.",
+}
+"""What is normalised with them, and whether the layers are of batch renormalisation."""
 
 
 def _wired(layers: list[BatchNormLayer]) -> Iterator[str]:

@@ -12,7 +12,8 @@ with the moving variables), and no op writes them.
 
 Layers that the optimizer does not train (gamma and beta) are frozen on purpose: silent. So are
 single layers where others of the graph are in training mode. Histograms at the initial values make
-it the cause of BN101, at other values of BN102; without histograms it is likely.
+it the cause of BN101; without histograms it is likely. Statistics that are constant at other values
+are frozen in training as in evaluation: BN102.
 
 ## Example
     FusedBatchNormV3: is_training False
@@ -43,11 +44,12 @@ from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 _TF1 = """\
 Build the layers in training mode for training:
 
-    tf.layers.batch_normalization(x, training=True)  # or a placeholder that is fed True
+    tf.layers.batch_normalization(x, training=True)  # or fed True
 
 and run their updates with the train op:
 
-    with tf.control_dependencies(tf.get_collection(tf.GraphKeys.UPDATE_OPS)):
+    update_ops = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+    with tf.control_dependencies(update_ops):
         train_op = optimizer.minimize(loss)"""
 
 
@@ -61,29 +63,23 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         for wiring in subject.graph.layers.values()
         if updates_of(wiring) or wiring.training is not False
     ]
-    unlogged = [layer for layer in inference if layer.motion not in _STANDS and not others]
-    for motion in _STANDS:
-        layers = [layer for layer in inference if layer.motion is motion]
-        severity = Severity.WARNING if motion is Motion.INITIAL else Severity.INFO
-        yield from _evidence(layers, severity, Confidence.CONFIRMED)
-    yield from _evidence(unlogged, Severity.WARNING, Confidence.LIKELY)
-
-
-_STANDS = (Motion.INITIAL, Motion.CONSTANT)
+    initial = [layer for layer in inference if layer.motion is Motion.INITIAL]
+    yield from _evidence(initial, Confidence.CONFIRMED)
+    if not others:
+        unlogged = [layer for layer in inference if layer.motion is not Motion.INITIAL]
+        yield from _evidence(unlogged, Confidence.LIKELY)
 
 
 def _inference(layer: BatchNormLayer) -> bool:
     wiring = layer.wiring
     if wiring is None or updates_of(wiring) or wiring.training is not False:
         return False
-    if layer.motion in (Motion.MOVING, Motion.HALF) or wiring.trainable is False:
+    if layer.motion in (Motion.MOVING, Motion.HALF, Motion.CONSTANT) or wiring.trainable is False:
         return False
-    return wiring.trained is not False or layer.motion in _STANDS
+    return wiring.trained is not False or layer.motion is Motion.INITIAL
 
 
-def _evidence(
-    layers: list[BatchNormLayer], severity: Severity, confidence: Confidence
-) -> Iterator[Evidence]:
+def _evidence(layers: list[BatchNormLayer], confidence: Confidence) -> Iterator[Evidence]:
     if not layers:
         return
     keras = _fixes.framework_of(layers) is Framework.KERAS
@@ -96,7 +92,6 @@ def _evidence(
         proof=(f"{layers[0].name}: inference mode, no update op, in a graph with an optimizer",),
         fix=(_fixes.KERAS_TRAINING if keras else _TF1) + _fixes.TRAIN_ANEW,
         layers=tuple(layer.name for layer in layers),
-        severity=severity,
         confidence=confidence,
     )
 

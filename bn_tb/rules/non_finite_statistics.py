@@ -43,6 +43,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bn_tb.evidence.ended import End, all_ended, ended
+from bn_tb.rules import _fixes
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -61,7 +62,7 @@ FIX = (
 LOADED = (
     "Look at what was loaded: a checkpoint that was saved broken, or converted with mean and "
     "variance swapped or missing. If nothing was loaded, look at the first batch: its inputs, "
-    "and mixed precision. Then re-estimate the statistics: bn_tb.recalibrate(model, batches)."
+    "and mixed precision. Then {recalibrate} estimates the statistics anew."
 )
 
 
@@ -130,6 +131,7 @@ def _hit(subject: Subject) -> Iterator[Evidence]:
     if not hits:
         return
     names = sorted(hits, key=lambda name: hits[name][0])
+    hit = [layer for layer in subject.layers if layer.name in hits]
     first_step = hits[names[0]][0]
     from_the_start = all(hits[name][1].startswith("not") for name in names)
     yield Evidence(
@@ -139,7 +141,9 @@ def _hit(subject: Subject) -> Iterator[Evidence]:
             f"{_origin(names, from_the_start)}. Every evaluation since then is worthless."
         ),
         proof=tuple(f"{name}: {hits[name][1]}" for name in names[:3]),
-        fix=LOADED if from_the_start else FIX,
+        fix=LOADED.format(recalibrate=_fixes.RECALIBRATE[_fixes.framework_of(hit)])
+        if from_the_start
+        else FIX,
         layers=tuple(names),
         step=first_step,
     )

@@ -205,9 +205,12 @@ def _evidence(
 
 def _fix(layers: list[BatchNormLayer]) -> str:
     framework = _fixes.framework_of(layers)
+    save = f"Save the statistics with the weights: {_SAVE[framework]}."
+    if _fixes.renormalise(layers):
+        return save
     return (
-        f"Save the statistics with the weights: {_SAVE[framework]}. Where only the weights are "
-        f"left, {_fixes.RECALIBRATE[framework]} fills in the statistics."
+        f"{save} Where only the weights are left, {_fixes.RECALIBRATE[framework]} fills in the "
+        "statistics."
     )
 
 

@@ -50,8 +50,9 @@ MESSAGE = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence apart for layers that move, stand still and are not logged."""
-    yield from unneeded(subject, _collected, MESSAGE, _fixes.TF1_WIRED)
-    yield from unneeded(subject, _by_hand, MESSAGE, _fixes.HAND_WIRED)
+    yield from unneeded(subject, _collected, MESSAGE, _fixes.kept(_fixes.TF1_WIRING))
+    by_op = _fixes.kept(_fixes.HAND_WIRING, _fixes.BY_OPS.format("[update]"))
+    yield from unneeded(subject, _by_hand, MESSAGE, by_op)
 
 
 def _collected(wiring: LayerWiring) -> bool:

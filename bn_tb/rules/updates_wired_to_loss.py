@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.graph.graph_evidence import Wiring
 from bn_tb.rules import _fixes
-from bn_tb.rules._wiring import by_motion, op_lines, wiring_of
+from bn_tb.rules._wiring import by_motion, frozen_on_purpose, op_lines, wiring_of
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -47,6 +47,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         layer
         for layer in subject.layers
         if layer.wiring is not None and wiring_of(layer.wiring) is Wiring.LOSS
+        if not frozen_on_purpose(layer)
     ]
     for layers, severity, confidence, _ in by_motion(on_loss):
         moves = severity is Severity.INFO

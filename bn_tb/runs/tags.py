@@ -23,6 +23,7 @@ class Role(enum.Enum):
     EVALUATION_PASSES = "evaluation_passes"
     MOMENTUM = "momentum"
     REPLICA = "statistic of one replica"
+    RENORM = "average that batch renormalisation trains with"
 
 
 STATISTICS = (Role.MOVING_MEAN, Role.MOVING_VARIANCE)
@@ -83,6 +84,7 @@ _NAMES: dict[Role, dict[str, tuple[str, ...]]] = {
     Role.TRAINING_PASSES: {"bn_tb.monitor": ("training_passes",)},
     Role.EVALUATION_PASSES: {"bn_tb.monitor": ("evaluation_passes",)},
     Role.MOMENTUM: {"bn_tb.monitor": ("statistics_momentum",)},
+    Role.RENORM: {"tf.layers, tf_keras": ("renorm_mean", "renorm_stddev")},
     Role.GAMMA: {"scale of the layer": ("gamma",)},
     Role.BETA: {"offset of the layer": ("beta",)},
     Role.WEIGHT: {

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 
 from tests.lab import (
+    keras_causes,
     keras_fit,
     loops,
     names,
@@ -17,7 +18,9 @@ from tests.lab import (
     pytorch_copies,
     pytorch_faults,
     pytorch_healthy,
+    tf1_frozen,
     tf1_models,
+    tf1_renorm,
     tf1_training,
     tf1_wiring,
     writers,
@@ -56,9 +59,16 @@ def _two_devices() -> None:
 BENCHES = {
     "tf1": Bench(
         "tensorflow",
-        tf1_wiring.SCENARIOS + tf1_training.SCENARIOS + tf1_models.SCENARIOS + names.TF1_SCENARIOS,
+        tf1_wiring.SCENARIOS
+        + tf1_training.SCENARIOS
+        + tf1_models.SCENARIOS
+        + tf1_frozen.SCENARIOS
+        + tf1_renorm.SCENARIOS
+        + names.TF1_SCENARIOS,
     ),
-    "keras": Bench("tf_keras", keras_fit.SCENARIOS + loops.SCENARIOS, _two_devices),
+    "keras": Bench(
+        "tf_keras", keras_fit.SCENARIOS + keras_causes.SCENARIOS + loops.SCENARIOS, _two_devices
+    ),
     "pytorch": Bench(
         "torch",
         pytorch_faults.SCENARIOS

@@ -39,7 +39,7 @@ def restore(session: Any, values: Values) -> None:
             variable.load(values[variable.op.name], session)
 
 
-def _run(
+def run(
     logdir: str,
     build: Callable[[], Built],
     *,
@@ -254,7 +254,7 @@ def _evaluation_graph(logdir: str, training: bool) -> None:
 def _summary_op_dies(logdir: str) -> None:
     """A NaN reaches the statistics; TF1's histogram op raises and ends the run."""
     try:
-        _run(logdir, _dependencies, hooks=_nan_hook, steps=60)
+        run(logdir, _dependencies, hooks=_nan_hook, steps=60)
     except v1.errors.InvalidArgumentError as error:
         assert "Nan in summary histogram" in error.message
     else:
@@ -281,7 +281,7 @@ def _nan_as_scalars(logdir: str) -> None:
 
 
 def _log(build: Callable[[], Built], **options: Any) -> Callable[[str], None]:
-    return functools.partial(_run, build=build, **options)
+    return functools.partial(run, build=build, **options)
 
 
 STALE = ("stale",)

@@ -81,6 +81,31 @@ def _():
     return _judged(_wiring(mean=(NONE,), in_update_ops=False))
 
 
+@case("BN401", "look-alike", "pretrained values stand still in a layer that is not trained")
+def _():
+    return _judged(_wiring(mean=(NONE,), trained=False), histograms=_frozen(0.5))
+
+
+@case("BN401", "look-alike", "the updates of a layer that is not trained, and not logged")
+def _():
+    return _judged(_wiring(mean=(NONE,), trained=False))
+
+
+@case("BN401", "fires", "pretrained values stand still in a layer that is trained")
+def _():
+    return _judged(_wiring(mean=(NONE,)), histograms=_frozen(0.5))
+
+
+@case("BN402", "look-alike", "pretrained values stand still in a layer that is not trained")
+def _():
+    return _judged(_wiring(mean=(LOSS,), trained=False), histograms=_frozen(0.5))
+
+
+@case("BN403", "look-alike", "frozen at pretrained values: BN102 speaks")
+def _():
+    return _judged(_wiring(mean=(), training=False), histograms=_frozen(0.5))
+
+
 @case("BN402", "fires", "only the loss needs the updates")
 def _():
     return _judged(_wiring(mean=(LOSS,)))

@@ -505,6 +505,16 @@ def _():
     return _drifting(2.0)
 
 
+@case("BN108", "fires", "the mean goes away and the variance stays")
+def _():
+    rng, points = _rng(), 40
+    mean = np.linspace(6.75, 6.9, points)[:, None] + rng.normal(0, 1e-4, (points, 8))
+    variance = 0.5 + rng.normal(0, 1e-6, (points, 8))
+    weights = {"gamma": constant(1, points)}
+    head = {"head/kernel": histogram(np.arange(points), trained(rng, points))}
+    return run({**layer("bn", mean, variance, None, weights), **head})
+
+
 @case("BN108", "under", "the variance grows by a fifth")
 def _():
     return _drifting(1.2)
@@ -774,6 +784,25 @@ def _():
         "bn.num_batches_tracked": scalar(np.arange(101), 3 * np.arange(101)),
     }
     return run(layer("bn", mean[::3], variance[::3], np.arange(101)), scalars)
+
+
+def _two_paces(first, second):
+    """Two layers, of which each counts its own passes."""
+    steps = np.arange(101)
+    layers = {**layer("backbone.bn", *_moving(100)), **layer("head.bn", *_moving(100, seed=1))}
+    paces = {"backbone.bn": first, "head.bn": second}
+    counts = {f"{name}.num_batches_tracked": scalar(steps, n * steps) for name, n in paces.items()}
+    return run(layers, counts)
+
+
+@case("BN205", "fires", "only the second of two layers is passed three times a step")
+def _():
+    return _two_paces(1, 3)
+
+
+@case("BN205", "look-alike", "two layers, both updated once a step")
+def _():
+    return _two_paces(1, 1)
 
 
 # BN206

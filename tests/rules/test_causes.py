@@ -13,6 +13,7 @@ from tests.builders.synthetic import (
     averages,
     batch_statistics,
     constant,
+    histogram,
     layer,
     run,
     scalar,
@@ -134,9 +135,13 @@ def test_a_counter_of_an_older_checkpoint_is_no_reset():
 
 
 CONFIGURATIONS = {
-    "trainable": ({"trainable": False}, None, "Set the layers trainable before compile"),
+    "trainable": ({"trainable": False}, None, "Set the layers trainable, then compile"),
     "keras 2 call": ({}, [[["x", 0, 0, {"training": False}]]], "Take training=False out"),
-    "keras 3 call": ({}, [{"args": [], "kwargs": {"training": False}}], "Take training=False out"),
+    "keras 3 call, which fit overrides": (
+        {},
+        [{"args": [], "kwargs": {"training": False}}],
+        "self(x, training=True)",
+    ),
 }
 
 
@@ -154,6 +159,31 @@ def test_a_keras_configuration_names_the_cause(name):
         graphs=(graph,),
     )
     assert fix in _finding(judged).fix
+
+
+def _untrained(others):
+    """Returns a Keras run with a layer of which nothing moves, and others that are trained."""
+    steps = np.arange(41)
+    own = {"gamma": constant(1, 41), "beta": constant(0, 41)}
+    histograms = layer("d/bn", constant(0, 41), constant(1, 41), None, own)
+    histograms |= layer("g/bn", *averages(*batch_statistics(_rng(), 40), 0.9)) if others else {}
+    histograms["g/dense/kernel"] = histogram(steps, trained(_rng(), 41))
+    named = {f"{tag}/histogram": series for tag, series in histograms.items()}
+    return run(named, {"epoch_loss": scalar(steps, 1 / (1 + steps))})
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_gamma_and_beta_that_stand_too_mean_a_keras_layer_that_was_not_trainable(others):
+    finding = _finding(_untrained(others))
+    assert "Gamma and beta stand at 1 and 0 as well" in finding.message
+    assert "model.compile" in finding.fix
+    assert ("discriminator.trainable = True" in finding.fix) == others
+
+
+def test_findings_of_a_log_of_epochs_speak_of_epochs():
+    finding = _finding(_untrained(False))
+    assert "after epoch 40" in finding.message
+    assert not any("step" in line for line in finding.evidence)
 
 
 def test_a_layer_of_a_model_that_is_not_trainable_is_not_trainable():

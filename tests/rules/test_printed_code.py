@@ -70,6 +70,7 @@ KERAS = (
     "for weight in model.non_trainable_weights:",
     "tf.summary.histogram(weight.path",
     "layers.BatchNormalization(axis=-1)",
+    'for layer in model.layers:\n    if getattr(layer, "renorm"',
 )
 TF1 = (
     "update_ops = tf.get_collection(",
@@ -81,6 +82,7 @@ TF1 = (
     'updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS, scope="net/")',
     "tf.layers.batch_normalization(x, training=True)",
     "saver = tf.train.Saver(tf.global_variables())",
+    "named = {v.op.name: v for v in tf.global_variables()}",
 )
 MONITORS = tuple(f"from bn_tb.monitor.{name} " for name in ("pytorch", "lightning", "keras", "tf1"))
 JAX = ("logits, updates = model.apply(", "for path, value in jax.tree_util.")
@@ -228,6 +230,18 @@ def test_keras_code_does_what_it_says(package, tmp_path):
     assert any("moving_variance" in tag for tag in run.histograms)
 
 
+def test_the_averages_of_batch_renormalisation_make_evaluation_compute_what_training_does():
+    keras = pytest.importorskip("tf_keras")
+    norm = keras.layers.BatchNormalization(renorm=True, momentum=0.999, renorm_momentum=0.9)
+    model = keras.Sequential([keras.layers.Input((4,)), norm])
+    data = np.random.randn(64, 4).astype("float32") * 3 + 5
+    for _ in range(50):
+        trained = model(data, training=True)
+    assert np.abs(model(data, training=False) - trained).max() > 1
+    exec(snippet('for layer in model.layers:\n    if getattr(layer, "renorm"'), {"model": model})
+    assert np.allclose(model(data, training=False), model(data, training=True), atol=1e-2)
+
+
 def test_the_callback_of_keras_logs_statistics(tmp_path):
     tf = pytest.importorskip("tensorflow")
     space = {"tf": tf, "logdir": str(tmp_path)}
@@ -289,6 +303,19 @@ for name in ("net", "network"):
 exec(code["scope"])
 done["scope"] = [update.name.split("/")[0] for update in updates]
 x, y, images, labels = fresh()
+norm = lambda mode: tf.layers.batch_normalization(
+    x, training=mode, momentum=0.999, renorm=True, renorm_momentum=0.9, name="bn",
+    reuse=tf.AUTO_REUSE)
+trained, plain = norm(True), norm(False)
+with tf.Session() as session:
+    session.run(tf.global_variables_initializer())
+    for _ in range(50):
+        session.run([trained, tf.get_collection(tf.GraphKeys.UPDATE_OPS)], {x: images})
+    apart = lambda: float(np.abs(np.subtract(*session.run([trained, plain], {x: images}))).max())
+    done["renorm"] = [apart() > 1]
+    exec(code["renorm"].replace("EPSILON", "1e-3"))
+    done["renorm"].append(apart() < 1e-2)
+x, y, images, labels = fresh()
 batch_mean, batch_variance = tf.nn.moments(x, [0])
 ema = tf.train.ExponentialMovingAverage(0.9)
 loss = tf.reduce_mean((tf.layers.dense(x - batch_mean, 1) - y) ** 2)
@@ -333,7 +360,7 @@ def test_tensorflow_1_code_does_what_it_says():
     keys = {
         "update_ops": TF1[0], "ema": TF1[1], "keras": TF1[2], "with tf.control": TF1[3],
         "session.run": TF1[4], "variable": TF1[5], "scope": TF1[6], "tf.layers": TF1[7],
-        "saver": TF1[8], "monitor": MONITORS[3],
+        "saver": TF1[8], "renorm": TF1[9], "monitor": MONITORS[3],
     }  # fmt: skip
     code = {key: snippet(start) for key, start in keys.items()}
     done = subprocess.run(
@@ -344,5 +371,5 @@ def test_tensorflow_1_code_does_what_it_says():
     assert json.loads(done.stdout.strip().splitlines()[-1]) == {
         "update_ops": [True], "with tf.control": [True], "session.run": True, "logged": True,
         "saver": True, "tf.layers": 2, "scope": ["net", "net"], "ema": True, "keras": [True, True],
-        "monitor": True,
+        "monitor": True, "renorm": [True, True],
     }  # fmt: skip

@@ -4,11 +4,22 @@ import numpy as np
 import pytest
 
 from bn_tb.diagnosis import Options, diagnose
+from bn_tb.evidence.figures import between
 from bn_tb.graph.graph_evidence import Wiring
 from bn_tb.rules import ALL_RULES
 from bn_tb.rules._wiring import op_lines
 from bn_tb.rules.subject import Subject
-from tests.builders.synthetic import averages, batch_statistics, codes, evidence, layer, run
+from bn_tb.rules.verdict import Severity
+from tests.builders.synthetic import (
+    averages,
+    batch_statistics,
+    codes,
+    evidence,
+    layer,
+    run,
+    scalar,
+    subject,
+)
 from tests.rules import cases_graphs, cases_histograms, cases_runs
 from tests.rules.case import CASES
 
@@ -91,6 +102,70 @@ def test_a_log_that_is_sparse_bounds_what_is_left_of_a_batch_by_its_own_points()
     (finding,) = judged.findings
     assert (finding.code, finding.step, judged.verdict) == ("BN304", 100, "suspect")
     assert "between step 100 and step 300" in finding.message
+
+
+def _parted():
+    steps = np.arange(9)
+    good, bad = np.linspace(0.3, 0.99, 9), np.full(9, 0.3)
+    return {"train/accuracy": scalar(steps, good), "val/accuracy": scalar(steps, bad)}
+
+
+@pytest.mark.parametrize(("training", "severity"), [(True, Severity.WARNING), (False, None)])
+def test_frozen_statistics_explain_a_gap_only_where_training_does_not_normalise_with_them(
+    training, severity
+):
+    wiring = cases_graphs._wiring(mean=(), training=training, trained=False)
+    frozen = cases_graphs._frozen(0.5)
+    (found,) = evidence("BN102", cases_graphs._judged(wiring, histograms=frozen, scalars=_parted()))
+    assert found.severity == severity
+    assert ("as training does" in found.message) == (not training)
+
+
+@pytest.mark.parametrize("own", [0.999, 0.9])
+def test_a_lag_of_batch_renormalisation_is_not_filled_in_from_batches(own):
+    curves = averages(*batch_statistics(np.random.default_rng(0), 50), 0.999)
+    wiring = cases_graphs._wiring(momentum=0.999, renorm=True, renorm_momentum=own)
+    (found,) = evidence("BN201", cases_graphs._judged(wiring, histograms=layer("bn", *curves)))
+    assert ("so does training" in found.message) == (own == 0.999)
+    assert ("renorm_stddev" in found.fix) == (own == 0.9)
+    assert "recalibrate" not in found.fix
+    assert found.severity == (Severity.WARNING if own == 0.999 else Severity.ERROR)
+
+
+def test_stale_batch_renormalisation_is_trained_anew():
+    wiring = cases_graphs._wiring(mean=(Wiring.NONE,), renorm=True)
+    stale = cases_graphs._frozen(0.0)
+    judged = cases_graphs._judged(wiring, histograms=stale, scalars=_parted())
+    for code in ("BN101", "BN401"):
+        (found,) = evidence(code, judged)
+        assert "train the network anew" in found.fix and "recalibrate" not in found.fix
+
+
+def test_batch_renormalisation_averages_the_deviation_so_that_small_variances_refute_nothing():
+    deviation = np.full((200, 4), 0.02)
+    mean, averaged = averages(np.full((200, 4), 0.1), deviation, 0.99)
+    wiring = cases_graphs._wiring(momentum=0.99, renorm=True, renorm_momentum=0.99)
+    judged = cases_graphs._judged(wiring, histograms=layer("bn", mean, averaged**2))
+    assert evidence("BN205", judged) == ()
+    (found,) = evidence("BN201", judged)
+    assert "standard deviation" in found.message or "13 %" in found.message
+
+
+def test_layers_of_one_pace_are_told_together_and_each_pace_apart():
+    (found,) = evidence("BN205", subject(cases_histograms._two_paces(1, 3)))
+    assert (found.layers, "updated 3 times" in found.message) == (("head.bn",), True)
+    both = evidence("BN205", subject(cases_histograms._two_paces(2, 3)))
+    assert [one.layers for one in both] == [("backbone.bn",), ("head.bn",)]
+    (epochs,) = evidence("BN205", subject(cases_histograms._two_paces(1562, 1562)))
+    assert "most likely epochs" in epochs.fix and "1,562 times" in epochs.message
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "written"),
+    [(6.75, 6.75, "6.75"), (6.75, 6.751, "6.75 to 6.751"), (0, 1, "0 to 1")],
+)
+def test_a_range_of_one_number_is_written_once_and_others_so_that_they_differ(low, high, written):
+    assert between(low, high) == written
 
 
 def test_proof_names_the_update_ops_of_one_layer_and_counts_the_others():
