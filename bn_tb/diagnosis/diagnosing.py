@@ -23,7 +23,7 @@ from bn_tb.evidence.modes import Modes
 from bn_tb.layers import BatchNormLayer, find_layers
 from bn_tb.rules import ALL_RULES, RULES
 from bn_tb.rules.rule import Rule
-from bn_tb.rules.subject import Subject
+from bn_tb.rules.subject import Subject, beside_each_other
 from bn_tb.rules.verdict import Verdict
 from bn_tb.runs.experiment import by_experiment
 from bn_tb.runs.run import Run
@@ -76,13 +76,7 @@ def judge_modes(name: str, modes: Modes) -> RunDiagnosis:
 def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tuple[Subject, ...]:
     """Returns what rules judge: the runs of one experiment, each with the others beside it."""
     experiment = tuple(experiment)
-    subjects = [_subject(run, experiment, options) for run in experiment]
-    return tuple(
-        dataclasses.replace(
-            subject, related=tuple(other for other in subjects if other is not subject)
-        )
-        for subject in subjects
-    )
+    return beside_each_other([_subject(run, experiment, options) for run in experiment])
 
 
 def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject:
