@@ -5,9 +5,11 @@
 (a) runs in an S3 server of moto's on this machine, judged from disk and from there, by one worker
 and by two, and a second time with a cache. (b) 1,000 and ten times as many small runs on disk.
 (c) verdicts of a hundred thousand runs that a cache knows, listed by a file system of one listing.
-Programs run one after the other in each round; the medians over the rounds are compared.
+Programs run one after the other in each round; the medians over the rounds are compared. What the
+server takes of the same processors stands beside.
 """
 
+import dataclasses
 import itertools
 import json
 import os
@@ -17,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from absl import app, flags
@@ -40,11 +42,12 @@ ROUNDS = flags.DEFINE_integer("rounds", 3, "Rounds; medians are compared.", lowe
 PARTS = flags.DEFINE_list("only", ["a", "b", "c"], "Which parts to measure.")
 
 LAYERS = 20
+FEW = {"none": 20, "deps": 20}
 SETTINGS = [(wiring, momentum) for wiring in ("none", "deps") for momentum in (0.9, 0.99, 0.999)]
 
 
 def events(steps: int, layers: int, moving: bool) -> bytes:
-    """Returns an event file of some layers with statistics of 64 channels."""
+    """Returns an event file of some layers with kernels and statistics of 64 channels."""
     random = np.random.default_rng(0)
     channels = random.normal(size=64)
     records = [eb.VERSION]
@@ -54,10 +57,20 @@ def events(steps: int, layers: int, moving: bool) -> bytes:
             share = 1 - 0.9**step if moving else 0.0
             mean = (share * channels).tolist()
             variance = (1 - share + share * channels**2).tolist()
+            kernel = (channels * 0.99**step).tolist()
+            values.append(eb.histogram(f"layer{layer}/kernel", kernel))
             values.append(eb.histogram(f"layer{layer}/bn/moving_mean", mean))
             values.append(eb.histogram(f"layer{layer}/bn/moving_variance", variance))
         records.append(eb.summary(step, *values))
     return b"".join(records)
+
+
+def steps_of(size: int, layers: int) -> dict[str, int]:
+    """Returns how many steps make a file of a size; histograms that stay at 0 and 1 are short."""
+    return {
+        wiring: round(100 * size / len(events(100, layers, moving=wiring == "deps")))
+        for wiring in FEW
+    }
 
 
 def name(number: int) -> str:
@@ -66,50 +79,81 @@ def name(number: int) -> str:
     return f"wiring={wiring},momentum={momentum}/{number:06d}"
 
 
-def write(folder: pathlib.Path, runs: int, steps: int, layers: int) -> None:
-    """Writes runs that are links to two files."""
+def write(folder: pathlib.Path, runs: int, steps: Mapping[str, int], layers: int) -> None:
+    """Writes runs that are links to two files, one with as many steps as said for each wiring."""
     contents = {}
-    for wiring in ("none", "deps"):
+    for wiring, number in steps.items():
         contents[wiring] = folder / f"{wiring}.bytes"
-        contents[wiring].write_bytes(events(steps, layers, moving=wiring == "deps"))
+        contents[wiring].write_bytes(events(number, layers, moving=wiring == "deps"))
     for number in range(runs):
         run = folder / "logs" / name(number)
         run.mkdir(parents=True)
         os.link(contents[SETTINGS[number % len(SETTINGS)][0]], run / "events.out.tfevents.1.host")
 
 
-def analyze(*arguments: str) -> tuple[float, float]:
-    """Runs `bn_tb.analyze`; returns seconds and megabytes resident of its largest process."""
-    start = time.perf_counter()
+@dataclasses.dataclass(frozen=True)
+class Used:
+    """What a program took.
+
+    Attributes:
+      seconds: From its start to its end.
+      processor: Seconds of processors, with those of its workers.
+      server: Seconds of processors that this process, which serves the objects, took meanwhile.
+      megabytes: Resident in its largest process.
+    """
+
+    seconds: float
+    processor: float
+    server: float
+    megabytes: float
+
+
+def analyze(*arguments: str) -> Used:
+    """Runs `bn_tb.analyze`."""
+    start, served = time.perf_counter(), time.process_time()
     command = [sys.executable, "-m", "bn_tb.analyze", "--fail_on=never", *arguments]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
-    return time.perf_counter() - start, usage.ru_maxrss / 1e3
+    return Used(
+        seconds=time.perf_counter() - start,
+        processor=usage.ru_utime + usage.ru_stime,
+        server=time.process_time() - served,
+        megabytes=usage.ru_maxrss / 1e3,
+    )
 
 
-def measured(programs: dict[str, Callable[[], tuple[float, float]]]) -> dict[str, float]:
+def measured(programs: dict[str, Callable[[], Used]]) -> dict[str, float]:
     """Runs programs in turns, prints and returns the median seconds of each."""
     rounds = [{name: run() for name, run in programs.items()} for _ in range(ROUNDS.value)]
-    medians = {name: statistics.median(one[name][0] for one in rounds) for name in programs}
-    for title, seconds in medians.items():
-        memory = max(one[title][1] for one in rounds)
-        print(f"  {title:<34} {seconds:8.2f} s {memory:8.0f} MB")
+    print(
+        f"  {'load ' + format(os.getloadavg()[0], '.1f'):<30}      wall  processor  server  memory"
+    )
+    medians = {}
+    for title in programs:
+        of = {
+            field.name: statistics.median(getattr(one[title], field.name) for one in rounds)
+            for field in dataclasses.fields(Used)
+        }
+        medians[title] = of["seconds"]
+        print(
+            f"  {title:<30} {of['seconds']:7.2f} s {of['processor']:8.2f} s {of['server']:5.2f} s "
+            f"{of['megabytes']:4.0f} MB",
+            flush=True,
+        )
     return medians
 
 
 def ratio(text: str, value: float, most: float) -> None:
     """Prints a ratio and what it must not exceed."""
-    print(f"  {text:<34} {value:8.2f}   (at most {most:g})")
+    print(f"  {text:<30} {value:9.3f} (at most {most:g})")
 
 
 def object_storage(folder: pathlib.Path) -> None:
     """Measures (a)."""
-    layers, size = LAYERS, MEGABYTES.value << 20
-    steps = round(size / (len(events(20, layers, moving=True)) / 20))
-    write(folder, RUNS.value, steps, layers)
+    write(folder, RUNS.value, steps_of(MEGABYTES.value << 20, LAYERS), LAYERS)
     local = str(folder / "logs")
     print(f"(a) {RUNS.value} runs of {MEGABYTES.value} MB")
     with object_store.serving() as store:
@@ -119,7 +163,7 @@ def object_storage(folder: pathlib.Path) -> None:
         there = (url, f"--storage_options={options}", "--format=csv")
         caches = itertools.count()
 
-        def cached() -> tuple[float, float]:
+        def cached() -> Used:
             return analyze(*there, "--scheduler=local:1", f"--cache={folder}/cache{next(caches)}")
 
         seconds = measured(
@@ -144,7 +188,7 @@ def small_runs(folder: pathlib.Path) -> None:
     print(f"(b) {few:,} and {many:,} runs of {len(events(20, 4, moving=True)) / 1e3:.0f} kB")
     for count in (few, many):
         (folder / str(count)).mkdir()
-        write(folder / str(count), count, steps=20, layers=4)
+        write(folder / str(count), count, FEW, layers=4)
     seconds = measured(
         {
             f"{count:,} runs": lambda count=count: analyze(f"{folder}/{count}/logs")
@@ -157,7 +201,7 @@ def small_runs(folder: pathlib.Path) -> None:
 def known_runs(folder: pathlib.Path) -> None:
     """Measures (c)."""
     print(f"(c) {KNOWN.value:,} runs that a cache knows")
-    write(folder, min(KNOWN.value, len(SETTINGS)), steps=20, layers=4)
+    write(folder, min(KNOWN.value, len(SETTINGS)), FEW, layers=4)
     template = folder / "logs" / name(0) / "events.out.tfevents.1.host"
     for number in range(KNOWN.value):
         run = folder / "logs" / name(number)

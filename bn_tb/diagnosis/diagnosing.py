@@ -23,7 +23,7 @@ from bn_tb.evidence.modes import Modes
 from bn_tb.layers import BatchNormLayer, find_layers
 from bn_tb.rules import ALL_RULES, RULES
 from bn_tb.rules.rule import Rule
-from bn_tb.rules.subject import Subject
+from bn_tb.rules.subject import Subject, beside_each_other
 from bn_tb.rules.verdict import Verdict
 from bn_tb.runs.experiment import by_experiment
 from bn_tb.runs.run import Run
@@ -76,23 +76,20 @@ def judge_modes(name: str, modes: Modes) -> RunDiagnosis:
 def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tuple[Subject, ...]:
     """Returns what rules judge: the runs of one experiment, each with the others beside it."""
     experiment = tuple(experiment)
-    subjects = [_subject(run, experiment, options) for run in experiment]
-    return tuple(
-        _beside(subject, tuple(other for other in subjects if other is not subject))
-        for subject in subjects
-    )
+    beside = beside_each_other([_subject(run, experiment, options) for run in experiment])
+    return tuple(map(_with_copies, beside))
 
 
-def _beside(subject: Subject, related: tuple[Subject, ...]) -> Subject:
-    """Returns a subject with its related ones, and as a copy of one of them if it is one."""
+def _with_copies(subject: Subject) -> Subject:
+    """Returns a subject as a copy of one of those beside it, if it is one."""
     copies = dict(subject.copies)
-    for other in related:
+    for other in subject.related:
         found = copies_beside(subject.run, subject.layers, other.run, other.layers)
         copies = {**found, **copies}
-    lags = subject.lags
-    if len(copies) > len(subject.copies):
-        lags = lags_of(subject.layers, subject.clock, copies)
-    return dataclasses.replace(subject, related=related, copies=copies, lags=lags)
+    if len(copies) == len(subject.copies):
+        return subject
+    lags = lags_of(subject.layers, subject.clock, copies)
+    return dataclasses.replace(subject, copies=copies, lags=lags)
 
 
 def _subject(run: Run, experiment: tuple[Run, ...], options: Options) -> Subject:

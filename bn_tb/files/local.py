@@ -74,16 +74,15 @@ def folders(top: str, wanted: Wanted) -> Iterator[Folder]:
     if not os.path.isdir(top):
         yield Folder(".", top, (_listed(top),))
         return
-    waiting, linked = [top], list[str]()
+    waiting, linked = [(top, os.path.realpath(top))], list[str]()
     seen = set[str]()
     while waiting or linked:
-        path = waiting.pop() if waiting else linked.pop(0)
-        real = os.path.realpath(path)
+        path, real = waiting.pop() if waiting else _followed(linked.pop(0))
         if real in seen:
             continue
         seen.add(real)
         listing = _look_into(path, wanted)
-        waiting += listing.folders
+        waiting += [(entry.path, os.path.join(real, entry.name)) for entry in listing.folders]
         linked += listing.links
         for faulty, reason in listing.problems:
             yield Folder(_name(faulty, top), faulty, problem=reason)
@@ -91,16 +90,20 @@ def folders(top: str, wanted: Wanted) -> Iterator[Folder]:
             yield Folder(_name(path, top), path, tuple(map(_listed, listing.files)))
 
 
+def _followed(link: str) -> tuple[str, str]:
+    return link, os.path.realpath(link)
+
+
 @dataclasses.dataclass
 class _Listing:
-    """What a folder holds: paths of files, folders and links to folders, and what is wrong.
+    """What a folder holds: paths of files and of links to folders, folders, and what is wrong.
 
     `problems` has paths that nobody can look at, each with the reason: a folder that may not be
     listed, a link to itself.
     """
 
     files: list[str] = dataclasses.field(default_factory=list)
-    folders: list[str] = dataclasses.field(default_factory=list)
+    folders: list[os.DirEntry[str]] = dataclasses.field(default_factory=list)
     links: list[str] = dataclasses.field(default_factory=list)
     problems: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
@@ -119,8 +122,10 @@ def _look_into(path: str, wanted: Wanted) -> _Listing:
         except OSError as error:
             listing.problems.append((entry.path, f"cannot be looked at: {error.strerror}"))
             continue
-        if is_folder:
-            (listing.links if entry.is_symlink() else listing.folders).append(entry.path)
+        if is_folder and entry.is_symlink():
+            listing.links.append(entry.path)
+        elif is_folder:
+            listing.folders.append(entry)
         elif wanted(entry.name):
             listing.files.append(entry.path)
     return listing
@@ -136,11 +141,11 @@ def _listed(path: str) -> FoundFile:
 
 
 def _name(path: str, top: str) -> str:
-    r"""Returns the name of a folder as text; a byte that is not UTF-8 becomes `\xe9`.
+    r"""Returns the name of a folder at or below `top`; a byte that is not UTF-8 becomes `\xe9`.
 
     Names stand in JSON, in addresses and on pages, which hold text alone.
     """
-    name = os.path.relpath(path, top).replace(os.sep, "/")
+    name = path[len(top) :].lstrip(os.sep).replace(os.sep, "/") or "."
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     while text != name and os.path.lexists(os.path.join(top, text)):  # `\xe9` written out
         text += "~"

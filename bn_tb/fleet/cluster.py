@@ -33,6 +33,15 @@ AHEAD = 3
 """Tasks handed out per worker thread: one that is worked on, the others on their way."""
 DEATHS = 3
 """Workers that a task may kill, of our own; else the configuration of the scheduler says."""
+OWN = {
+    "distributed.scheduler.allowed-failures": DEATHS - 1,
+    "distributed.worker.profile.enabled": False,
+    # Dask has memory given back to the system at once, and again with each window of a file that
+    # is read: two of five seconds of a worker.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 64 << 20,
+    "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
+}
+"""Configuration of workers of our own."""
 
 _LOCAL = re.compile(r"local(?::([1-9][0-9]{0,3}))?")
 
@@ -144,12 +153,13 @@ def _connected(scheduler: str, stack: contextlib.ExitStack) -> Any:
     """Returns a client; what has to be closed is in the stack."""
     local = _LOCAL.fullmatch(scheduler)
     if local:
-        stack.enter_context(dask.config.set({"distributed.scheduler.allowed-failures": DEATHS - 1}))
+        stack.enter_context(dask.config.set(OWN))
         cluster = distributed.LocalCluster(
             n_workers=int(local[1] or os.cpu_count() or 1),
             threads_per_worker=1,  # the work holds the interpreter lock
             host="127.0.0.1",
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # None warns where another scheduler is
+            scheduler_kwargs={"dashboard": False},
             silence_logs=logging.CRITICAL,
         )
         client = stack.enter_context(distributed.Client(stack.enter_context(cluster)))

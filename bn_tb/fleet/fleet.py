@@ -9,7 +9,7 @@ from bn_tb.diagnosis import Options, RunDiagnosis
 from bn_tb.errors import BnTbError
 from bn_tb.fleet.cache import Cache
 from bn_tb.fleet.judging import Task, experiments, judge, tasks
-from bn_tb.fleet.row import Row, diagnosis_of
+from bn_tb.fleet.row import Row, diagnoses_of
 from bn_tb.sources.logdir import FoundRun, Progress, can_fork
 from bn_tb.sources.processes import in_order
 
@@ -60,7 +60,7 @@ def judge_all(
     try:
         for task, rows in engine(list(tasks(unknown))):
             judged = list(_per_experiment(task, rows))
-            known |= {part.found: list(map(diagnosis_of, own)) for part, own in judged}
+            known |= {part.found: diagnoses_of(own) for part, own in judged}
             if cache:
                 cache.put(judged)
             done = dataclasses.replace(

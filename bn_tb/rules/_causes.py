@@ -224,15 +224,7 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START)
     switch = _fixes.switch_to_blame([layer])
     if switch:
         return Cause(_switched_off(switch), _fixes.updates([layer]), _fixes.TRAIN_ANEW)
-    count = count_of(layer, since)
-    if count is Count.GROWS:
-        return MOMENTUM_ZERO
-    if _is_called_copy(subject, layer):
-        return _CALLED_COPY
-    if count is Count.STANDS:
-        known = _by_counter(subject, layer, since)
-    else:
-        known = _of_keras(subject, _with_writer(subject, layer))
+    known = _counted_or_configured(subject, layer, since)
     if known is not None:
         return known
     if layer.framework is Framework.TORCH and since > _THE_START:
@@ -240,6 +232,18 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START)
     if layer.framework is Framework.TORCH and _others_are_updated(subject, layer):
         return HELD
     return Cause("", _fixes.updates([_with_writer(subject, layer)]), _fixes.KEEP_OR_TRAIN_ANEW)
+
+
+def _counted_or_configured(subject: Subject, layer: BatchNormLayer, since: float) -> Cause | None:
+    """Returns what counters, names of copies or the configuration of Keras tell."""
+    count = count_of(layer, since)
+    if count is Count.GROWS:
+        return MOMENTUM_ZERO
+    if _is_called_copy(subject, layer):
+        return _CALLED_COPY
+    if count is Count.STANDS:
+        return _by_counter(subject, layer, since)
+    return _of_keras(subject, _with_writer(subject, layer))
 
 
 def _with_writer(subject: Subject, layer: BatchNormLayer) -> BatchNormLayer:

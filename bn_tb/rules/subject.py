@@ -1,7 +1,7 @@
 """What a rule is given, and what it gives."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from bn_tb.evidence.activity import Activity
 from bn_tb.evidence.clock import Clock
@@ -107,3 +107,13 @@ class Subject:
     def gap(self, limits: Mapping[str, float]) -> Gap | None:
         """Returns where a metric is good in training and bad in evaluation; see `widest_gap`."""
         return widest_gap((one for each in self.experiment for one in each.metrics), limits)
+
+
+def beside_each_other(subjects: Sequence[Subject]) -> tuple[Subject, ...]:
+    """Returns the runs of one experiment, each with the others as its `related`."""
+    return tuple(
+        dataclasses.replace(
+            subject, related=tuple(other for other in subjects if other is not subject)
+        )
+        for subject in subjects
+    )

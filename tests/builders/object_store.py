@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import logging
 import threading
 from collections.abc import Callable
 
@@ -73,6 +74,7 @@ def serving():
             return [f"<Error><Code>{code}</Code><Message>try later</Message></Error>".encode()]
         return served(environ, start)
 
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request
     server = make_server("127.0.0.1", 0, app, threaded=True)
     store.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import threading
 
+import numpy as np
 import pytest
 
 from bn_tb import analyze
@@ -13,6 +14,7 @@ from bn_tb.fleet import fleet, judging
 from bn_tb.fleet.cache import NAME, Cache
 from bn_tb.runs.tags import TagPatterns
 from bn_tb.sources.logdir import find_runs, read_logdir
+from tests.builders import checkpoint_bytes as cb
 from tests.builders import event_bytes as eb
 
 
@@ -159,12 +161,34 @@ def test_several_may_write_at_once(logs, tmp_path, reads):
     assert reads == []
 
 
-def test_the_command_says_the_same_with_a_cache(logs, tmp_path, capsys):
+@pytest.fixture
+def sources(logs):
+    """The runs, with one that holds no statistics and one of checkpoints beside them."""
+    eb.write(logs / "good/eval", eb.VERSION + eb.summary(19, eb.scalar("loss", 1.0)))
+    (logs / "saved").mkdir()
+    for step in (1, 2):
+        values = {"bn.running_mean": ("F32", np.float32([step, 0]))}
+        values["bn.running_var"] = ("F32", np.float32([2, 3]))
+        (logs / f"saved/step={step}.safetensors").write_bytes(cb.safetensors(values))
+    return logs
+
+
+@pytest.mark.parametrize("format", ["json", "csv", "markdown", "sarif", "junit"])
+def test_the_command_says_the_same_with_a_cache(sources, tmp_path, capsys, format):
     def report(*flags):
-        status = analyze.main([str(logs), "--format=json", *flags])
+        status = analyze.main([str(sources), f"--format={format}", *flags])
         return status, capsys.readouterr().out
 
     assert report() == report(f"--cache={tmp_path}/c") == report(f"--cache={tmp_path}/c")
+
+
+def test_what_people_read_lacks_nothing_but_curves_with_a_cache(sources, tmp_path, capsys):
+    def lines(*flags):
+        analyze.main([str(sources), "--verbose", *flags])
+        written = capsys.readouterr().out.splitlines()
+        return [line for line in written if line and "▁" not in line and "(rms)" not in line]
+
+    assert lines() == lines(f"--cache={tmp_path}/c") == lines(f"--cache={tmp_path}/c")
 
 
 def test_a_cache_that_cannot_be_made_is_one_line(logs, tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from bn_tb.diagnosis import diagnose
 from bn_tb.events import hyperparameters as events_hyperparameters
-from bn_tb.fleet.row import diagnosis_of, row_of
+from bn_tb.fleet.row import diagnoses_of, row_of
 from bn_tb.reports.report import Report
 from bn_tb.sources.follow import Follower
 from bn_tb.sources.logdir import read_logdir
@@ -101,7 +101,8 @@ def test_a_file_that_holds_only_hyperparameters_is_no_run(tmp_path):
 def test_they_survive_the_way_through_a_row(tmp_path):
     eb.write(tmp_path / "lr=0.1", eb.VERSION + SCALAR)
     (diagnosis,) = diagnose(read_logdir(tmp_path))
-    assert diagnosis_of(row_of(diagnosis)).subject.run.hyperparameters == {"lr": 0.1}
+    (again,) = diagnoses_of([row_of(diagnosis)])
+    assert again.subject.run.hyperparameters == {"lr": 0.1}
 
 
 @pytest.mark.parametrize(
