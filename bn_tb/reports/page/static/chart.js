@@ -131,7 +131,7 @@ function drawPlot(plot, spec, width) {
   plot.replaceChildren(
     region(spec.region, x),
     axes(x, y, width, format, log),
-    ...spec.series.map((series) => shape(series, x, y)),
+    ...spec.series.map((series) => drawSeries(series, x, y)),
     ...(spec.levels ?? []).map((level) => referenceLine(level, y, width)),
     ...(spec.marks ?? []).map((mark) => verticalMark(mark, x)),
     hair);
@@ -188,7 +188,8 @@ function isArea(series) {
   return Boolean(series.low) && !series.dashed;
 }
 
-function shape(series, x, y) {
+/** Returns a series as it is drawn with two scales. */
+export function drawSeries(series, x, y) {
   if (series.names) return svg('g', {}, series.names.map((name, i) => hollowPoint(series, i, name, x, y)));
   const parts = segments(series);
   if (isArea(series)) {
@@ -245,20 +246,4 @@ function drawHair(hair, to, spec, x, y) {
       return series.values[i] === null ? svg('g')
         : svg('circle', { class: `dot tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(series.values[i]), r: 3.5 });
     }));
-}
-
-/** Returns a series as a small curve without axes. */
-export function sparkline(spark) {
-  const [width, height] = [96, 22];
-  if (!spark) return html('span', { class: 'nothing' }, 'not logged');
-  const x = scale([Math.min(...spark.steps), Math.max(...spark.steps)], [2, width - 2]);
-  const y = scale(extent(spark.values, 0), [height - 3, 3]);
-  const series = { steps: spark.steps, values: spark.values, tone: 'ink' };
-  const known = spark.values.filter((number) => number !== null);
-  const from = known.length ? value(known[0]) : 'nothing finite';
-  return svg('svg', {
-    class: 'spark', viewBox: `0 0 ${width} ${height}`, role: 'img',
-    'aria-label': known.length && known.every((number) => number === known[0])
-      ? `constant at ${from}` : `from ${from} to ${value(spark.values.at(-1))}`,
-  }, shape(series, x, y));
 }

@@ -35,7 +35,7 @@ function layerHeader(run, judged, { runLink, links }) {
   const findings = run.findings.filter((finding) => finding.layers.includes(judged.layer));
   return html('header', { class: 'page-header', 'data-verdict': judged.verdict },
     back,
-    html('div', { class: 'title-line' }, html('h2', { tabindex: -1 }, judged.layer), badge(judged.verdict),
+    html('div', { class: 'title-line' }, html('h1', { tabindex: -1 }, judged.layer), badge(judged.verdict),
       links.length ? html('span', { class: 'exports' }, links) : null),
     findings.map((finding) => html('p', { class: 'layer-finding' },
       html('b', { class: 'severity', 'data-severity': finding.severity }, `${finding.code} ${finding.name}`), ` ${finding.message}`)),
@@ -111,7 +111,7 @@ function predicted({ predicted: curve }, judged) {
 }
 
 function wiringSection(wiring, layer) {
-  return html('section', { class: 'section' }, html('h3', {}, 'Wiring in the graph'),
+  return html('section', { class: 'section' }, html('h2', {}, 'Wiring in the graph'),
     wiring ? wiringPicture(wiring, layer)
       : html('p', { class: 'muted' }, 'No graph of this layer was logged, so its wiring cannot be shown.'));
 }

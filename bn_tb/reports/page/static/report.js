@@ -1,6 +1,6 @@
 // The HTML report: all data is in the file, the state is in the part of the URL after `#`.
 
-import { mount } from './app.js';
+import { mount, NO_FILTER } from './app.js';
 import { html } from './dom.js';
 
 const data = JSON.parse(document.getElementById('data').textContent);
@@ -38,7 +38,8 @@ function missing(message) {
 
 const host = {
   state: () => Object.fromEntries(new URLSearchParams(location.hash.slice(1))),
-  href: (state) => `#${new URLSearchParams(Object.entries(state).filter(([, text]) => text))}`,
+  filter: () => NO_FILTER,
+  href: (state) => `#${new URLSearchParams(Object.entries(state).filter(([, text]) => text !== null))}`,
   go(state, quietly) {
     if (quietly) return history.replaceState(null, '', host.href(state));
     location.hash = host.href(state);
@@ -47,7 +48,7 @@ const host = {
   exports: () => [],
   layerLinks: () => [],
   snippets: () => null,
-  empty: () => [html('div', { class: 'state' }, html('h2', {}, 'No runs'), html('p', {}, 'The log directory holds no event files.'))],
+  empty: () => [html('div', { class: 'state' }, html('h1', {}, 'No runs'), html('p', {}, 'The log directory holds no event files.'))],
 };
 
 function themeButton() {
