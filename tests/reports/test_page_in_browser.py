@@ -338,6 +338,53 @@ def test_a_lag_is_shown_by_the_share_of_the_initial_value(page, tmp_path):
         playwright.expect(titles).to_have_text(["Accuracy", "Initial value left in evaluation"])
 
 
+def test_dragging_zooms_all_charts_to_steps_and_a_double_click_shows_all(page, tmp_path):
+    state = "run=momentum_0.999/train&layer=conv0/bn"
+    with offline_report(page, tmp_path, page_cases.usual(), state):
+        mean = page.get_by_role("slider", name=re.compile("Moving mean"))
+        variance = page.get_by_role("slider", name=re.compile("Moving variance"))
+        box = mean.bounding_box()
+        middle = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + 60, middle)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, middle, steps=5)
+        assert mean.locator(".selection").bounding_box()["width"] > 100
+        page.mouse.up()
+        for chart in (mean, variance):
+            assert 200 < int(chart.get_attribute("aria-valuemax")) < 300
+        assert mean.locator("text").last.text_content() != "500"
+        page.mouse.dblclick(box["x"] + 200, middle)
+        playwright.expect(variance).to_have_attribute("aria-valuemax", "500")
+
+
+def test_keys_zoom_a_chart_around_the_step_that_is_read(page, tmp_path):
+    state = "run=fixed/train&layer=conv0/bn"
+    with offline_report(page, tmp_path, page_cases.usual(), state):
+        chart = page.get_by_role("slider", name=re.compile("Moving mean"))
+        chart.focus()
+        for key in ("Home", "+", "+"):
+            page.keyboard.press(key)
+        playwright.expect(chart).to_have_attribute("aria-valuemax", "125")
+        page.keyboard.press("End")
+        playwright.expect(chart).to_have_attribute("aria-valuenow", re.compile("^12[0-5]$"))
+        page.keyboard.press("-")
+        playwright.expect(chart).to_have_attribute("aria-valuemax", "250")
+        page.get_by_role("button", name="Show all steps").first.press("Enter")
+        playwright.expect(chart).to_have_attribute("aria-valuemax", "500")
+        playwright.expect(chart).to_be_focused()
+
+
+def test_a_flat_chart_says_what_a_healthy_average_would_hold(page, tmp_path):
+    state = "run=nocontrol_deps/train&layer=conv0/bn"
+    with offline_report(page, tmp_path, page_cases.usual(), state):
+        legends = page.locator(".legend")
+        kept = "a healthy average with momentum 0.99 would hold 0.7 % of it by now"
+        playwright.expect(legends.first).to_contain_text(kept)
+        left = page.locator(".chart", has_text="Initial value left in evaluation")
+        playwright.expect(left).to_contain_text("a healthy average with momentum 0.99 would be here")
+        assert left.locator(".plot .dashed").count() == 1
+
+
 def test_the_report_goes_from_runs_to_layers_by_mouse(page, tmp_path):
     with offline_report(page, tmp_path, page_cases.usual()):
         assert page.locator(".item").count() == 6

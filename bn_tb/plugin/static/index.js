@@ -33,6 +33,7 @@ const source = {
   },
   layer: (run, layer) => ask('layer', { run, layer }),
   manual: (code) => ask('manual', { code }),
+  printable: () => [],
 };
 
 const exportLink = (format, run) => html('a', {

@@ -1,10 +1,11 @@
 // The page: all runs, or the chosen run or layer; state in the URL.
 
 import { sharedCursor } from './chart.js';
-import { html } from './dom.js';
+import { finishSlices, html } from './dom.js';
 import { home } from './home.js';
 import { layerPage } from './layer_page.js';
 import { runPage } from './run_page.js';
+import { byVerdict } from './words.js';
 
 const POLL = 1000; // milliseconds between looks at runs that are still being read
 /** What the page of all runs has in the URL, where nothing is chosen. */
@@ -15,7 +16,8 @@ const FILTER = Object.keys(NO_FILTER);
  * Shows the page.
  *
  * @param {Element} root where
- * @param {object} source overview(), run(name), layer(run, name), manual(code): promises of data
+ * @param {object} source overview(), run(name), layer(run, name), manual(code): promises of data;
+ *   printable(): the runs that are printed below the table of all runs
  * @param {object} host state(), filter() (what applies where the state has no text, verdict, group
  *   or sort), go(state, quietly), href(state), onChange(listener), exports(run),
  *   layerLinks(run, layer), empty(overview) and snippets(overview): what to show where nothing is
@@ -26,7 +28,8 @@ export function mount(root, source, host) {
   const view = { overview: null, shownKey: '', shownData: '', asked: 0, timer: null, scrolled: 0 };
   const content = html('div');
   const notices = html('div', { role: 'status' });
-  const main = html('main', { class: 'main', id: 'main', tabindex: -1 }, notices, content);
+  const printed = html('div', { class: 'printed' });
+  const main = html('main', { class: 'main', id: 'main', tabindex: -1 }, notices, content, printed);
   const link = (state, ...children) => html('a', {
     href: host.href(state),
     click: (event) => {
@@ -96,9 +99,23 @@ export function mount(root, source, host) {
     const pending = data.run.pending ?? data.layer?.pending;
     if (pending) return [waiting(pending)];
     const cursor = sharedCursor();
-    const layerLink = (name) => link({ run, layer: name }, html('bdi', {}, name));
     if (data.layer) return layerPage(data.run, data.layer, { runLink, links: host.layerLinks(data.run, data.layer), cursor });
-    return [ways(run), ...runPage(data.run, { layerLink, manual: source.manual, exports: host.exports(run), cursor })];
+    return [ways(run), pageOf(data.run, host.exports(run), cursor)];
+  };
+
+  const pageOf = (run, exports, cursor) => {
+    const layerLink = (name) => link({ run: run.run, layer: name }, html('bdi', {}, name));
+    return runPage(run, { layerLink, manual: source.manual, exports, cursor });
+  };
+
+  /** On paper nothing can be opened: below all runs stand those that have findings, in full. */
+  const prepareForPaper = () => {
+    const cursor = sharedCursor();
+    const runs = content.contains(all.element) ? source.printable().sort(byVerdict) : [];
+    printed.replaceChildren(...runs.map((run) => html('section', {}, pageOf(run, [], cursor))));
+    cursor.zoom(null); // draws the charts, which otherwise wait until they are laid out
+    finishSlices();
+    for (const more of main.querySelectorAll('.finding button.plain')) more.click();
   };
 
   /** The way back, and to the runs before and after this one. */
@@ -115,6 +132,8 @@ export function mount(root, source, host) {
     if (layer) host.go({ run, ...kept() });
     else if (run) host.go(kept());
   });
+  window.addEventListener('beforeprint', prepareForPaper);
+  window.addEventListener('afterprint', () => printed.replaceChildren());
   host.onChange(refresh);
   refresh();
   return refresh;

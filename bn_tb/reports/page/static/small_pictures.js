@@ -1,7 +1,7 @@
 // Curves without axes, for tables.
 
-import { drawSeries } from './chart.js';
 import { html, svg } from './dom.js';
+import { drawSeries } from './plot.js';
 import { extent, scale } from './scale.js';
 import { share, value } from './words.js';
 
