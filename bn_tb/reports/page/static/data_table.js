@@ -3,7 +3,7 @@
 import { html, inSlices } from './dom.js';
 import { step } from './words.js';
 
-const FIRST = 200; // rows; a thousand take long to lay out, so the others come when asked for
+const FIRST = 100; // rows; a thousand take long to lay out, so the others come when asked for
 
 /**
  * Returns a table, `{ element, show(columns, groups, sorted) }`.
@@ -40,7 +40,7 @@ export function dataTable(label, onSort) {
 
 function head({ key, title, number, compare }, sorted, onSort) {
   const direction = sorted === key ? 'ascending' : sorted === `-${key}` ? 'descending' : 'none';
-  return html('th', { role: 'columnheader', scope: 'col', class: number ? 'number' : null, 'aria-sort': compare ? direction : null },
+  return html('th', { role: 'columnheader', scope: 'col', class: number ? 'number' : null, 'aria-sort': compare ? direction : null, 'data-label': title },
     compare ? html('button', { type: 'button', 'data-key': key, click: () => onSort(sorted === key ? `-${key}` : key) }, title) : html('span', {}, title));
 }
 
