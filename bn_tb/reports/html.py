@@ -56,23 +56,19 @@ def render(report: Report, view: View) -> str:
 def _data(report: Report) -> dict[str, Any]:
     """All that the page asks for: what is read at once, and the charts of each run, packed."""
     names = [one_line(wording.run_name(report, diagnosis)) for diagnosis in report.runs]
-    settings = map(report.hyperparameters, report.runs)
     points = _points(report)
     runs = _runs(report, names, points)
     opened = {
         name: _packed({key: run.pop(key) for key in LOADED_WHEN_OPENED})
         for name, run in runs.items()
     }
-    room = BUDGET - sum(map(len, opened.values())) - len(json.dumps(runs))
+    overview = _rows(report, names)
+    room = BUDGET - sum(map(len, opened.values())) - len(json.dumps([runs, overview]))
     return {
         "overview": {
             "logdir": ", ".join(dict.fromkeys(run.subject.run.logdir for run in report.runs)),
             "notices": list(report.problems),
-            "runs": [
-                payload.overview(diagnosis)
-                | {"run": name, "hyperparameters": json_report.plain(given)}
-                for name, diagnosis, given in zip(names, report.runs, settings, strict=True)
-            ],
+            "runs": overview,
         },
         "runs": runs,
         "opened": opened,
@@ -81,6 +77,19 @@ def _data(report: Report) -> dict[str, Any]:
             rule.code: manual.page(rule.manual) for rule in ALL_RULES if rule.code in _codes(report)
         },
     }
+
+
+def _rows(report: Report, names: list[str]) -> list[dict[str, Any]]:
+    """Returns the list of runs, each under the name that it has in this report."""
+    read = [diagnosis.subject.run for diagnosis in report.runs]
+    known = {(run.logdir, run.name): name for run, name in zip(read, names, strict=True)}
+    rows = []
+    for diagnosis, run, name in zip(report.runs, read, names, strict=True):
+        row = payload.overview(diagnosis)
+        settings = json_report.plain(report.hyperparameters(diagnosis))
+        beside = known.get((run.logdir, row["beside"]))
+        rows.append(row | {"run": name, "beside": beside, "hyperparameters": settings})
+    return rows
 
 
 def _runs(report: Report, names: list[str], points: tuple[int, int]) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,7 @@
 """Diagnoses made by hand for tests of the page: one per verdict, and as many as a test wants."""
 
+import dataclasses
+
 import numpy as np
 
 from bn_tb.diagnosis import Finding, LayerDiagnosis, RunDiagnosis
@@ -181,6 +183,17 @@ def diagnosis(
 def bare(verdict, name):
     """A run without layers."""
     return RunDiagnosis(Subject(Run(name=name, logdir="logs")), verdict)
+
+
+def sweep(count):
+    """Many runs with hyperparameters in their names; a run of each verdict is made once."""
+    made = [diagnosis(verdict, layers=2, points=40) for verdict in ("healthy", "stale", "lagging")]
+    for i in range(count):
+        one = made[i % len(made)]
+        settings = {"lr": 10 ** -(1 + i % 5), "momentum": 0.9 + i % 3 / 100, "seed": i}
+        name = "resnet50_" + "_".join(f"{key}={value:g}" for key, value in settings.items())
+        run = dataclasses.replace(one.subject.run, name=f"{name}/train", hyperparameters=settings)
+        yield dataclasses.replace(one, subject=dataclasses.replace(one.subject, run=run))
 
 
 def usual():

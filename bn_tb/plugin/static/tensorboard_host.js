@@ -36,6 +36,23 @@ export function isShown() {
   return document.documentElement.clientHeight > 0;
 }
 
+const PALETTE = 7; // colours of TensorBoard's default palette; page.css has them
+
+/**
+ * The colours that TensorBoard's Time Series gives to runs: the next one to each run of its list
+ * that it had not seen before. It keeps them to itself, so they are counted here.
+ */
+export function runColours() {
+  const given = new Map();
+  return {
+    async update() {
+      const response = await fetch('../../runs');
+      for (const run of response.ok ? await response.json() : []) if (!given.has(run)) given.set(run, given.size);
+    },
+    tone: (run) => (given.has(run) ? `run${given.get(run) % PALETTE}` : null),
+  };
+}
+
 // GetURLPluginData answers {} for what was in the URL when the page was loaded, so the URL is read
 // here. It is `#bn_tb&p.bn_tb.run=train`.
 function parameters() {
@@ -57,10 +74,15 @@ export function urlState() {
   return Object.fromEntries(own.map(([name, value]) => [name.slice(PREFIX.length), value]));
 }
 
+/** Returns the filter of TensorBoard's own list of runs, which stands in the URL. */
+export function runFilter() {
+  return new URLSearchParams(window.parent.location.search).get('runFilter') ?? '';
+}
+
 /** Returns the URL of a state of this tab; what other tabs keep there stays. */
 export function urlOf(state) {
   const others = parameters().filter(([name]) => !name.startsWith(PREFIX));
-  const own = Object.entries(state).filter(([, value]) => value).map(([name, value]) => [PREFIX + name, value]);
+  const own = Object.entries(state).filter(([, value]) => value !== null && value !== undefined).map(([name, value]) => [PREFIX + name, value]);
   return hashOf('bn_tb', [...others, ...own]);
 }
 

@@ -7,8 +7,9 @@ import re
 HERE = pathlib.Path(__file__).parent / "static"
 
 MODULES = (
-    *("dom.js", "words.js", "scale.js", "badge.js", "chart.js", "wiring_picture.js"),
-    *("metric_charts.js", "share_chart.js", "findings.js", "layer_table.js", "run_list.js"),
+    *("dom.js", "words.js", "scale.js", "badge.js", "plot.js", "chart.js", "small_pictures.js"),
+    *("wiring_picture.js", "metric_charts.js", "share_chart.js", "findings.js", "data_table.js"),
+    *("layer_table.js", "names.js", "run_filter.js", "run_columns.js", "run_groups.js", "home.js"),
     *("run_page.js", "layer_page.js", "app.js"),
 )
 """JavaScript modules in an order in which each imports only earlier ones."""

@@ -1,5 +1,6 @@
 """The training and evaluation metrics that belong beside the statistics."""
 
+import math
 from typing import Any
 
 from bn_tb.evidence.metrics import Metric
@@ -21,17 +22,35 @@ def metric_charts(subject: Subject, points: int) -> list[dict[str, Any]]:
       `{"metric", "curves": [{"run", "tag", "evaluates", "steps", "values"}]}` per chart, training
       before evaluation.
     """
+    return [
+        {"metric": metrics[0].name, "curves": [_curve(one, points) for one in _both(metrics)]}
+        for metrics in _by_importance(subject)[:CHARTS]
+    ]
+
+
+def last_values(subject: Subject) -> dict[str, Any] | None:
+    """Returns the last values of the most telling metric of an experiment, or None without one.
+
+    Returns:
+      `{"metric", "training", "evaluation"}`, a value null where it is not logged or not finite.
+    """
+    for metrics in _by_importance(subject)[:1]:
+        last = {one.phase == "eval": one.series.values[-1] for one in reversed(_both(metrics))}
+        training, evaluation = chart_points.numbers(
+            [last.get(False, math.nan), last.get(True, math.nan)]
+        )
+        return {"metric": metrics[0].name, "training": training, "evaluation": evaluation}
+    return None
+
+
+def _by_importance(subject: Subject) -> list[list[Metric]]:
     named: dict[str, list[Metric]] = {}
     for other in subject.experiment:
         for metric in other.metrics:
             # Keras writes these on another clock, beside the same metrics over epochs.
             if metric.series.steps.size > 1 and "vs_iterations" not in metric.tag:
                 named.setdefault(metric.name, []).append(metric)
-    chosen = sorted(named.values(), key=_importance)[:CHARTS]
-    return [
-        {"metric": metrics[0].name, "curves": [_curve(one, points) for one in _both(metrics)]}
-        for metrics in chosen
-    ]
+    return sorted(named.values(), key=_importance)
 
 
 def _importance(metrics: list[Metric]) -> tuple[bool, bool, int]:

@@ -35,24 +35,61 @@ ONE_SIGMA = [2, 6]  # places of -1 and +1 sigma in series.BAND_LEVELS
 
 
 def overview(diagnosis: RunDiagnosis) -> Payload:
-    """Returns one row of the list of runs."""
+    """Returns one row of the list of runs.
+
+    A run that has nothing to say stands `beside` a judged one of its experiment.
+    """
     run = diagnosis.subject.run
+    judged = (other.run.name for other in diagnosis.subject.related if other.layers)
+    told = {finding.code: finding for finding in reversed(diagnosis.findings)}
     return {
         "run": run.name,
+        "beside": next(judged, None) if wording.companions([diagnosis]) else None,
         "verdict": diagnosis.verdict,
         "headline": wording.reason(diagnosis),
+        "findings": [
+            {"code": one.code, "name": one.name, "severity": one.severity.label}
+            for one in reversed(told.values())
+        ],
+        "picture": _small_picture(diagnosis),
+        "metric": metric_charts.last_values(diagnosis.subject),
         "layers": len(diagnosis.layers),
         "last_step": run.last_step,
         "hyperparameters": json_report.plain(run.hyperparameters),
     }
 
 
+def _small_picture(diagnosis: RunDiagnosis) -> Payload | None:
+    """How much of the initial values is left over the steps, or else how a variance moves.
+
+    Of the layer with most of them. Only layers that go their predicted way, or that stay where
+    they are, have that share; for the latter it is what would be left.
+    """
+    subject = diagnosis.subject
+    lags = subject.lags or (Lag(),) * len(subject.layers)
+    layers = list(zip(diagnosis.layers, subject.layers, lags, strict=True))
+    layers.sort(key=lambda one: -(one[0].initial_weight or 0.0))
+    for judged, _, lag in layers:
+        if judged.verdict in PREDICTED or _stuck(judged):
+            left = _left(subject, judged, lag)
+            if left is not None:
+                kept = np.linspace(0, left.size - 1, SPARK_POINTS).round().astype(np.int64)
+                return {"left": chart_points.numbers(left[kept]), "stuck": _stuck(judged)}
+    moving = (_spark(layer.variance) or _spark(layer.mean) for _, layer, _ in layers)
+    spark = next(filter(None, moving), None)
+    return spark and {"spark": spark}
+
+
 def unreadable(name: str, reason: str) -> Payload:
     """Returns the row of a run that could not be judged."""
     return {
         "run": name,
+        "beside": None,
         "verdict": "unreadable",
         "headline": reason,
+        "findings": [],
+        "picture": None,
+        "metric": None,
         "layers": 0,
         "last_step": None,
         "hyperparameters": {},

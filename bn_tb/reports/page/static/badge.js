@@ -22,6 +22,11 @@ export function sign(verdict) {
     svg('path', { class: 'sign-mark', d: mark }));
 }
 
+/** Returns the dot in the colour that TensorBoard gives a run, if it has one. */
+export function runDot(tone) {
+  return tone ? html('span', { class: `run-dot tone-${tone}`, 'aria-hidden': 'true' }) : null;
+}
+
 /** Returns sign and word. */
 export function badge(verdict) {
   return html('span', { class: 'badge', 'data-verdict': verdict }, sign(verdict), verdict);

@@ -1,19 +1,23 @@
-// Line charts over steps, as SVG: bands, lines, reference lines, a readout for mouse and keys.
+// Line charts over steps, as SVG: bands, lines, reference lines; read and zoomed by mouse and keys.
 
 import { html, svg } from './dom.js';
-import { extent, nearest, scale } from './scale.js';
+import { drawPlot, isArea } from './plot.js';
+import { nearest } from './scale.js';
 import { step, value } from './words.js';
 
-const HEIGHT = 190;
-const MARGIN = { top: 10, right: 14, bottom: 24, left: 56 };
+const LEAST_DRAG = 6; // pixels; less is a click
 
-/** The step under the pointer, shared by all charts of a page. */
+/** The step under the pointer and the steps zoomed to, or null; all charts of a page share them. */
 export function sharedCursor() {
   const listeners = new Set();
-  return {
-    follow(listener) { listeners.add(listener); },
+  const drawers = new Set();
+  const cursor = {
+    zoomed: null,
+    follow(listener, draw) { listeners.add(listener); drawers.add(draw); },
     move(to) { for (const listener of listeners) listener(to); },
+    zoom(to) { cursor.zoomed = to; for (const draw of drawers) draw(); },
   };
+  return cursor;
 }
 
 /**
@@ -33,20 +37,25 @@ export function sharedCursor() {
  */
 export function chart(spec, cursor) {
   const shownStep = html('span', { class: 'at-step' });
+  const whole = html('button', { class: 'plain', type: 'button', hidden: true, click: () => { cursor.zoom(null); plot.focus(); } }, 'Show all steps');
   const keys = spec.series.filter((series) => series.label).map((series) => legendKey(series, spec));
   const plot = svg('svg', {
     class: 'plot', tabindex: 0, role: 'slider', 'aria-label': spec.label,
     'aria-valuemin': spec.domain[0], 'aria-valuemax': spec.domain[1], 'aria-valuenow': spec.domain[1],
-    'aria-valuetext': 'arrow keys move along the steps',
+    'aria-valuetext': 'arrow keys move along the steps, plus and minus zoom, 0 shows all steps',
+    'aria-keyshortcuts': '+ - 0',
   });
   const figure = html('figure', { class: 'chart' },
     html('figcaption', {},
-      html('span', { class: 'chart-title' }, spec.title, shownStep),
+      html('span', { class: 'chart-title' }, spec.title, shownStep, whole),
       html('span', { class: 'legend' }, keys.map((key) => key.element), fixedKeys(spec))),
     plot);
 
   let drawn = null;
-  const draw = () => { drawn = drawPlot(plot, spec, plot.clientWidth || 640); };
+  const draw = () => {
+    whole.hidden = !cursor.zoomed;
+    drawn = drawPlot(plot, spec, cursor.zoomed, plot.clientWidth || 640);
+  };
   const move = (to) => {
     const texts = keys.map((key) => key.show(to)).filter(Boolean);
     shownStep.textContent = to === null ? '' : `step ${step(to)}`;
@@ -56,8 +65,15 @@ export function chart(spec, cursor) {
       plot.setAttribute('aria-valuetext', `step ${step(to)}: ${texts.join(', ')}`);
     }
   };
-  cursor.follow(move);
-  listen(plot, spec, cursor, (event) => drawn.x.invert(event.clientX - plot.getBoundingClientRect().left));
+  cursor.follow(move, draw);
+  const stepAt = (pixel) => {
+    const [first, last] = drawn.x.domain;
+    return Math.min(last, Math.max(first, drawn.x.invert(pixel - plot.getBoundingClientRect().left)));
+  };
+  const stepsBetween = (...pixels) => pixels.map(stepAt).sort((a, b) => a - b);
+  const readStep = listen(plot, spec, cursor, stepAt);
+  zoomByMouse(plot, cursor, stepsBetween, (steps) => drawn.select(steps));
+  zoomByKeys(plot, spec.domain, cursor, readStep);
   new ResizeObserver(draw).observe(plot);
   return figure;
 }
@@ -97,10 +113,14 @@ function listen(plot, spec, cursor, stepAt) {
     .sort((a, b) => a - b);
   let index = steps.length - 1;
   const show = (next) => {
-    index = Math.max(0, Math.min(steps.length - 1, next));
-    cursor.move(steps.length ? steps[index] : null);
+    const [from, to] = cursor.zoomed ?? spec.domain;
+    const first = steps.findIndex((at) => at >= from);
+    const last = steps.findLastIndex((at) => at <= to);
+    if (first < 0 || last < first) return cursor.move(null);
+    index = Math.max(first, Math.min(last, next));
+    return cursor.move(steps[index]);
   };
-  plot.addEventListener('pointermove', (event) => show(nearest(steps, stepAt(event))));
+  plot.addEventListener('pointermove', (event) => show(nearest(steps, stepAt(event.clientX))));
   plot.addEventListener('pointerleave', () => cursor.move(null));
   plot.addEventListener('focus', () => { if (plot.matches(':focus-visible')) show(index); });
   plot.addEventListener('blur', () => cursor.move(null));
@@ -114,151 +134,41 @@ function listen(plot, spec, cursor, stepAt) {
     event.preventDefault();
     show(moves[event.key]);
   });
+  return () => steps[index];
 }
 
-function drawPlot(plot, spec, width) {
-  const format = spec.format ?? value;
-  const numbers = spec.series.flatMap((series) => series.low ? [...series.low, ...series.high] : series.values)
-    .concat((spec.levels ?? []).map((level) => level.value))
-    .filter((number) => number !== null && Number.isFinite(number));
-  const log = Boolean(spec.log) && numbers.every((number) => number > 0)
-    && Math.max(...numbers) > 1000 * Math.min(...numbers);
-  const range = spec.range ?? (log ? [Math.min(...numbers), Math.max(...numbers)] : extent(numbers));
-  const x = scale(spec.domain, [MARGIN.left, width - MARGIN.right]);
-  const y = scale(range, [HEIGHT - MARGIN.bottom, MARGIN.top], log);
-  const hair = svg('g', { class: 'hair', visibility: 'hidden' });
-  plot.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
-  plot.replaceChildren(
-    region(spec.region, x),
-    axes(x, y, width, format, log),
-    ...spec.series.map((series) => shape(series, x, y)),
-    ...(spec.levels ?? []).map((level) => referenceLine(level, y, width)),
-    ...(spec.marks ?? []).map((mark) => verticalMark(mark, x)),
-    hair);
-  return { x, cursor: (to) => drawHair(hair, to, spec, x, y) };
+/** Dragging along the steps zooms to them, a double click shows all. Fingers scroll and read. */
+function zoomByMouse(plot, cursor, stepsBetween, select) {
+  let from = null;
+  const leave = () => { from = null; select(null); };
+  plot.addEventListener('pointerdown', (event) => {
+    if (event.button || event.pointerType === 'touch') return;
+    from = event.clientX;
+    plot.setPointerCapture(event.pointerId);
+  });
+  plot.addEventListener('pointermove', (event) => { if (from !== null) select(stepsBetween(from, event.clientX)); });
+  plot.addEventListener('pointerup', (event) => {
+    const dragged = from === null || Math.abs(event.clientX - from) < LEAST_DRAG ? null : stepsBetween(from, event.clientX);
+    leave();
+    if (dragged) cursor.zoom(dragged);
+  });
+  plot.addEventListener('pointercancel', leave);
+  plot.addEventListener('dblclick', () => cursor.zoom(null));
 }
 
-function axes(x, y, width, format, log) {
-  const bottom = HEIGHT - MARGIN.bottom;
-  return svg('g', { class: 'axes' },
-    y.ticks(4).map((tick) => [
-      svg('line', { class: 'grid', x1: MARGIN.left, x2: width - MARGIN.right, y1: y.at(tick), y2: y.at(tick) }),
-      svg('text', { x: MARGIN.left - 8, y: y.at(tick) + 3.5, 'text-anchor': 'end' },
-        log ? `10${superscript(Math.round(Math.log10(tick)))}` : format(tick)),
-    ]),
-    svg('line', { class: 'axis', x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }),
-    svg('text', { x: MARGIN.left - 8, y: bottom + 16, 'text-anchor': 'end' }, 'step'),
-    stepTicks(x, width).map((tick) => [
-      svg('line', { class: 'axis', x1: x.at(tick), x2: x.at(tick), y1: bottom, y2: bottom + 4 }),
-      svg('text', { x: x.at(tick), y: bottom + 16, 'text-anchor': 'middle' }, step(tick)),
-    ]));
-}
-
-/** Round steps, and the first one where it has room. */
-function stepTicks(x, width) {
-  const [first] = x.domain;
-  const ticks = x.ticks(Math.max(2, Math.floor(width / 110)), true);
-  return ticks.length && x.at(ticks[0]) - x.at(first) > 50 ? [first, ...ticks] : ticks;
-}
-
-function superscript(number) {
-  return String(number).replace(/./g, (digit) => '⁰¹²³⁴⁵⁶⁷⁸⁹'[digit] ?? '⁻');
-}
-
-function region(stretch, x) {
-  if (!stretch) return svg('g');
-  const [left, right] = [x.at(stretch.from), x.at(stretch.to)];
-  return svg('rect', { class: 'region', x: left, y: MARGIN.top, width: Math.max(right - left, 1), height: HEIGHT - MARGIN.top - MARGIN.bottom });
-}
-
-function referenceLine(level, y, width) {
-  const at = y.at(level.value);
-  return svg('line', { class: 'level', x1: MARGIN.left, x2: width - MARGIN.right, y1: at, y2: at });
-}
-
-function verticalMark(mark, x) {
-  const at = x.at(mark.step);
-  const right = at > (x.at(x.domain[0]) + x.at(x.domain[1])) / 2;
-  return svg('g', { class: `mark tone-${mark.tone}` },
-    svg('line', { x1: at, x2: at, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
-    svg('text', { x: right ? at - 6 : at + 6, y: MARGIN.top + 14, 'text-anchor': right ? 'end' : 'start' }, mark.label));
-}
-
-function isArea(series) {
-  return Boolean(series.low) && !series.dashed;
-}
-
-function shape(series, x, y) {
-  if (series.names) return svg('g', {}, series.names.map((name, i) => hollowPoint(series, i, name, x, y)));
-  const parts = segments(series);
-  if (isArea(series)) {
-    return svg('path', { class: `band tone-${series.tone}`, opacity: series.opacity, d: parts.map((part) => area(part, series, x, y)).join('') });
-  }
-  const edges = series.low ? [series.low, series.high] : [series.values];
-  return svg('g', {}, edges.map((values) => line(series, values, parts, x, y)));
-}
-
-function line(series, values, parts, x, y) {
-  const path = parts.map((part) => part.map((i, k) => `${k ? 'L' : 'M'}${point(series.steps[i], values[i], x, y)}`).join('')).join('');
-  const dots = parts.filter((part) => part.length === 1).map(([i]) =>
-    svg('circle', { class: `dot tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(values[i]), r: 3 }));
-  return [svg('path', { class: `line tone-${series.tone}${series.dashed ? ' dashed' : ''}`, d: path }), dots];
-}
-
-function hollowPoint(series, i, name, x, y) {
-  if (series.values[i] === null) return svg('g');
-  return svg('circle', { class: `hollow tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(series.values[i]), r: 4 },
-    svg('title', {}, `${name}, step ${step(series.steps[i])}`));
-}
-
-/** Stretches of indices without gaps; steps that go back (a restart) begin a new stretch. */
-function segments(series) {
-  const parts = [];
-  let part = [];
-  for (let i = 0; i < series.steps.length; i++) {
-    const hole = series.low ? series.low[i] === null || series.high[i] === null : series.values[i] === null;
-    if (part.length && (hole || series.steps[i] < series.steps[part.at(-1)])) { parts.push(part); part = []; }
-    if (!hole) part.push(i);
-  }
-  return part.length ? [...parts, part] : parts;
-}
-
-function area(part, series, x, y) {
-  const upper = part.map((i) => point(series.steps[i], series.high[i], x, y));
-  const lower = part.toReversed().map((i) => point(series.steps[i], series.low[i], x, y));
-  return `M${upper.join('L')}L${lower.join('L')}Z`;
-}
-
-function point(atStep, number, x, y) {
-  return `${x.at(atStep).toFixed(1)} ${y.at(number).toFixed(1)}`;
-}
-
-function drawHair(hair, to, spec, x, y) {
-  const outside = to === null || to < spec.domain[0] || to > spec.domain[1];
-  hair.setAttribute('visibility', outside ? 'hidden' : 'visible');
-  if (outside) return;
-  const at = x.at(to);
-  hair.replaceChildren(
-    svg('line', { x1: at, x2: at, y1: MARGIN.top, y2: HEIGHT - MARGIN.bottom }),
-    ...spec.series.filter((series) => series.values && series.steps.length).map((series) => {
-      const i = nearest(series.steps, to);
-      return series.values[i] === null ? svg('g')
-        : svg('circle', { class: `dot tone-${series.tone}`, cx: x.at(series.steps[i]), cy: y.at(series.values[i]), r: 3.5 });
-    }));
-}
-
-/** Returns a series as a small curve without axes. */
-export function sparkline(spark) {
-  const [width, height] = [96, 22];
-  if (!spark) return html('span', { class: 'nothing' }, 'not logged');
-  const x = scale([Math.min(...spark.steps), Math.max(...spark.steps)], [2, width - 2]);
-  const y = scale(extent(spark.values, 0), [height - 3, 3]);
-  const series = { steps: spark.steps, values: spark.values, tone: 'ink' };
-  const known = spark.values.filter((number) => number !== null);
-  const from = known.length ? value(known[0]) : 'nothing finite';
-  return svg('svg', {
-    class: 'spark', viewBox: `0 0 ${width} ${height}`, role: 'img',
-    'aria-label': known.length && known.every((number) => number === known[0])
-      ? `constant at ${from}` : `from ${from} to ${value(spark.values.at(-1))}`,
-  }, shape(series, x, y));
+function zoomByKeys(plot, domain, cursor, readStep) {
+  plot.addEventListener('keydown', (event) => {
+    const factor = { '+': 0.5, '=': 0.5, '-': 2, 0: Infinity }[event.key];
+    if (!factor || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    const [first, last] = cursor.zoomed ?? domain;
+    const length = factor * (last - first);
+    if (length >= domain[1] - domain[0]) cursor.zoom(null);
+    else {
+      const middle = Math.min(last, Math.max(first, readStep() ?? last));
+      const from = Math.min(domain[1] - length, Math.max(domain[0], middle - length / 2));
+      cursor.zoom([from, from + length]);
+    }
+    cursor.move(readStep() ?? null);
+  });
 }

@@ -24,12 +24,15 @@ function fill(element, properties, children) {
 }
 
 const unfinished = new Set();
-window.addEventListener('beforeprint', () => unfinished.forEach((run) => run(Infinity)));
+
+/** Appends all that is left of long lists, as before the page is printed. */
+export function finishSlices() {
+  for (const run of unfinished) run(Infinity);
+}
 
 /**
  * Calls `append(item)` for each item, at most `budget` milliseconds at a time, so that long lists
- * never block the page; all that is left at once before the page is printed. Returns a function
- * that leaves out what is left.
+ * never block the page. Returns a function that leaves out what is left.
  */
 export function inSlices(items, append, budget = 12) {
   let next = 0;

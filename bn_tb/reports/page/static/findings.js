@@ -54,7 +54,7 @@ function moreButton(rest) {
 
 function fix(text) {
   return html('section', { class: 'fix' },
-    html('h4', {}, 'What to change'),
+    html('h3', {}, 'What to change'),
     codeBlocks(text));
 }
 
@@ -119,6 +119,7 @@ function markup(node) {
   const { tag, href, children } = node;
   if (tag === 'pre') return codeBlock(children[0].split('\n'));
   if (!ALLOWED.has(tag)) return html('span', {}, children.map(markup));
+  if (tag === 'table') return html('div', { class: 'scroll-x', tabindex: 0, role: 'group', 'aria-label': 'Table' }, html('table', {}, children.map(markup)));
   const safe = tag === 'a' && /^https:\/\//.test(href ?? '');
   return html(tag, safe ? { href, target: '_blank', rel: 'noopener noreferrer' } : {}, children.map(markup));
 }

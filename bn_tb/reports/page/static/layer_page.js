@@ -20,7 +20,7 @@ export function layerPage(run, layer, { runLink, links, cursor }) {
   return [
     layerHeader(run, judged, { runLink, links }),
     html('section', { class: 'section charts' },
-      layer.statistics.map((statistic) => statisticChart(statistic, judged, domain, cursor)),
+      layer.statistics.map((statistic) => statisticChart(statistic, judged, layer.share, domain, cursor)),
       layer.share ? shareChart(layer.share, judged, domain, cursor) : null,
       metricCharts(run, cursor, domain).slice(0, 1)),
     wiringSection(layer.wiring, layer.layer),
@@ -35,7 +35,7 @@ function layerHeader(run, judged, { runLink, links }) {
   const findings = run.findings.filter((finding) => finding.layers.includes(judged.layer));
   return html('header', { class: 'page-header', 'data-verdict': judged.verdict },
     back,
-    html('div', { class: 'title-line' }, html('h2', { tabindex: -1 }, judged.layer), badge(judged.verdict),
+    html('div', { class: 'title-line' }, html('h1', { tabindex: -1 }, judged.layer), badge(judged.verdict),
       links.length ? html('span', { class: 'exports' }, links) : null),
     findings.map((finding) => html('p', { class: 'layer-finding' },
       html('b', { class: 'severity', 'data-severity': finding.severity }, `${finding.code} ${finding.name}`), ` ${finding.message}`)),
@@ -64,7 +64,7 @@ function momentumSource(name) {
   return { graph: 'from the graph', keras_config: 'from the Keras model', flag: 'given by you', measured: 'measured' }[name] ?? 'unknown source';
 }
 
-function statisticChart(statistic, judged, domain, cursor) {
+function statisticChart(statistic, judged, left, domain, cursor) {
   const title = TITLES[statistic.kind];
   if (!statistic.steps) {
     return html('figure', { class: 'chart' }, html('figcaption', {}, html('span', { class: 'chart-title' }, title)),
@@ -82,12 +82,17 @@ function statisticChart(statistic, judged, domain, cursor) {
     domain,
     log: statistic.kind === 'variance',
     series: [...nested, { label: stuck ? 'all channels' : 'median', tone, steps, values: bands[4] }, ...predicted(statistic, judged), ...saved(statistic, tone)],
-    levels: [{ value: initial, label: stuck ? `still at the initial value ${initial}` : `initial value ${initial}` }],
+    levels: [{ value: initial, label: stuck ? `still at the initial value ${initial}${wouldBe(left)}` : `initial value ${initial}` }],
     marks: [
       ...trustedMark(judged),
       ...(statistic.non_finite_from === null ? [] : [{ step: statistic.non_finite_from, label: 'not finite from here on', tone: 'bad' }]),
     ],
   }, cursor);
+}
+
+/** How much of its initial value a statistic that never moved would hold, which its momentum says alone. */
+function wouldBe(left) {
+  return left?.stuck && left.momentum !== null ? `; a healthy average with momentum ${value(left.momentum)} would hold ${share(left.predicted.at(-1))} of it by now` : '';
 }
 
 /** Points that were read of checkpoints; the others are in event files. */
@@ -111,7 +116,7 @@ function predicted({ predicted: curve }, judged) {
 }
 
 function wiringSection(wiring, layer) {
-  return html('section', { class: 'section' }, html('h3', {}, 'Wiring in the graph'),
+  return html('section', { class: 'section' }, html('h2', {}, 'Wiring in the graph'),
     wiring ? wiringPicture(wiring, layer)
       : html('p', { class: 'muted' }, 'No graph of this layer was logged, so its wiring cannot be shown.'));
 }

@@ -1,12 +1,12 @@
 // Metrics of training and evaluation over steps, with the untrusted steps shaded.
 
 import { chart } from './chart.js';
-import { share, value } from './words.js';
+import { capital, share, value } from './words.js';
 
 /** Returns the charts of metrics, with the steps shaded in which evaluation could not be trusted. */
 export function metricCharts(run, cursor, domain = stepDomain(run)) {
   return run.metrics.map((metric) => chart({
-    title: metric.metric[0].toUpperCase() + metric.metric.slice(1),
+    title: capital(metric.metric),
     label: `${metric.metric} over steps, training and evaluation`,
     domain,
     region: untrustedRegion(run.untrusted, domain),
@@ -34,13 +34,14 @@ function inUnit(metric) {
 }
 
 function curves(all) {
+  const ownColours = new Set(all.map((curve) => curve.run)).size === all.length && all.every((curve) => curve.tone);
   return all.map((curve, i) => {
     const alike = all.filter((other) => other.evaluates === curve.evaluates);
     const sameTag = alike.every((other) => other.tag === curve.tag);
     const kind = curve.evaluates ? 'evaluation' : 'training';
     return {
       label: alike.length > 1 ? `${kind} (${sameTag ? curve.run : curve.tag})` : kind,
-      tone: kind,
+      tone: ownColours ? curve.tone : kind,
       dashed: i > 0 && all[i - 1].evaluates === curve.evaluates,
       steps: curve.steps,
       values: curve.values,

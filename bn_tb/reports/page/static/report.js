@@ -1,6 +1,6 @@
 // The HTML report: all data is in the file, the state is in the part of the URL after `#`.
 
-import { mount } from './app.js';
+import { mount, NO_FILTER } from './app.js';
 import { html } from './dom.js';
 
 const data = JSON.parse(document.getElementById('data').textContent);
@@ -10,15 +10,30 @@ const source = {
   overview: async () => data.overview,
   async run(name) {
     if (!data.runs[name]) missing(`This report has no run ${name}.`);
-    return { ...data.runs[name], ...await unpacked(data.opened[name]) ?? NOTHING };
+    if (!opened.has(name)) opened.set(name, await unpacked(data.opened[name]) ?? NOTHING);
+    return { ...data.runs[name], ...opened.get(name) };
   },
   async layer(run, name) {
     if (!data.layers[run]?.[name]) missing(`This report has no charts of the layer ${name}. Large reports leave charts out; open the run in TensorBoard, or report on fewer runs.`);
     return await unpacked(data.layers[run][name]) ?? missing(TOO_OLD);
   },
   manual: async (code) => data.manuals[code] ?? missing(`There is no manual page of ${code}.`),
-  findings: () => Object.values(data.runs).filter((run) => run.findings.length),
+  printable: () => withFindings().map((run) => ({ ...run, ...opened.get(run.run) ?? NOTHING })),
 };
+
+const opened = new Map(); // what was unpacked, by run
+
+function withFindings() {
+  return Object.values(data.runs).filter((run) => run.findings.length);
+}
+
+/** Unpacks, one after the other, what will be printed: there is no time when printing begins. */
+async function prepareToPrint() {
+  for (const { run } of withFindings()) {
+    await source.run(run);
+    await new Promise((resolve) => { setTimeout(resolve, 10); });
+  }
+}
 
 const NOTHING = { layers: [], metrics: [], explained: null };
 const TOO_OLD = 'This browser is too old to unpack layers and charts: Chrome 80, Firefox 113 and Safari 16.4 can.';
@@ -38,7 +53,8 @@ function missing(message) {
 
 const host = {
   state: () => Object.fromEntries(new URLSearchParams(location.hash.slice(1))),
-  href: (state) => `#${new URLSearchParams(Object.entries(state).filter(([, text]) => text))}`,
+  filter: () => NO_FILTER,
+  href: (state) => `#${new URLSearchParams(Object.entries(state).filter(([, text]) => text !== null))}`,
   go(state, quietly) {
     if (quietly) return history.replaceState(null, '', host.href(state));
     location.hash = host.href(state);
@@ -47,7 +63,7 @@ const host = {
   exports: () => [],
   layerLinks: () => [],
   snippets: () => null,
-  empty: () => [html('div', { class: 'state' }, html('h2', {}, 'No runs'), html('p', {}, 'The log directory holds no event files.'))],
+  empty: () => [html('div', { class: 'state' }, html('h1', {}, 'No runs'), html('p', {}, 'The log directory holds no event files.'))],
 };
 
 function themeButton() {
@@ -65,3 +81,4 @@ function themeButton() {
 document.getElementById('masthead').append(themeButton());
 window.addEventListener('hashchange', () => listeners.forEach((listener) => listener()));
 mount(document.getElementById('page'), source, host);
+prepareToPrint();

@@ -1,6 +1,6 @@
 // The page of one run: verdict, findings with proof and fix, metrics, layers.
 
-import { badge } from './badge.js';
+import { badge, runDot } from './badge.js';
 import { html } from './dom.js';
 import { findingCard } from './findings.js';
 import { layerTable } from './layer_table.js';
@@ -32,7 +32,7 @@ function explained(run, { layerLink, cursor }) {
 }
 
 function section(title, children, layout = null) {
-  return children.length ? html('section', { class: 'section' }, html('h3', {}, title), html('div', { class: layout }, children)) : null;
+  return children.length ? html('section', { class: 'section' }, html('h2', {}, title), html('div', { class: layout }, children)) : null;
 }
 
 function runHeader(run, exports) {
@@ -41,7 +41,7 @@ function runHeader(run, exports) {
       : `steps ${step(run.first_step)} to ${step(run.last_step)}`;
   const facts = [run.layers.length ? count(run.layers.length, 'layer') : null, steps].filter(Boolean);
   return html('header', { class: 'page-header', 'data-verdict': run.verdict },
-    html('div', { class: 'title-line' }, html('h2', { tabindex: -1 }, run.run), badge(run.verdict),
+    html('div', { class: 'title-line' }, html('h1', { tabindex: -1 }, runDot(run.tone), run.run), badge(run.verdict),
       exports.length ? html('span', { class: 'exports' }, exports) : null),
     html('p', { class: 'headline' }, run.headline),
     html('p', { class: 'muted' }, facts.join(' · ')));

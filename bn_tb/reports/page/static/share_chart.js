@@ -13,8 +13,8 @@ export function trustedMark(judged) {
 export function shareChart(data, judged, domain, cursor) {
   const ends = [judged.first_step, judged.last_step];
   const series = [{
-    label: data.stuck ? `with updates at momentum ${value(data.momentum)}` : 'share left',
-    tone: 'accent', dashed: data.stuck, steps: data.steps, values: data.predicted,
+    label: data.stuck ? `a healthy average with momentum ${value(data.momentum)} would be here` : 'share left',
+    tone: data.stuck ? 'healthy' : 'accent', dashed: data.stuck, steps: data.steps, values: data.predicted,
   }];
   if (data.stuck) series.unshift({ label: 'this run', tone: 'bad', steps: ends, values: [1, 1] });
   return chart({

@@ -16,7 +16,7 @@ export function wiringPicture(wiring, layer, title = null) {
     'aria-label': wiring.caption,
   }, arrowHeads(), wiring.rows.map((row, i) => statisticRow(row, ROWS[i], layer)), trainPart(wiring));
   return html('figure', { class: 'wiring-figure' },
-    html('figcaption', {}, title && html('span', { class: 'chart-title' }, title), html('span', {}, wiring.caption)), html('div', { class: 'scroll-x' }, drawing));
+    html('figcaption', {}, title && html('span', { class: 'chart-title' }, title), html('span', {}, wiring.caption)), html('div', { class: 'scroll-x', tabindex: 0, role: 'group', 'aria-label': 'Wiring' }, drawing));
 }
 
 function arrowHeads() {

@@ -57,3 +57,8 @@ export function share(number) {
   const percent = 100 * number;
   return `${Number(percent.toFixed(percent < 10 ? 1 : 0))} %`;
 }
+
+/** Returns a text with its first letter in upper case. */
+export function capital(text) {
+  return text[0].toUpperCase() + text.slice(1);
+}
