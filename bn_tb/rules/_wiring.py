@@ -123,7 +123,8 @@ def unneeded(
     found = [
         layer
         for layer in subject.layers
-        if layer.wiring and wiring_of(layer.wiring) is Wiring.NONE and speaks_of(layer.wiring)
+        if layer.wiring and not layer.wiring.copied  # whose updates nobody should run
+        if wiring_of(layer.wiring) is Wiring.NONE and speaks_of(layer.wiring)
     ]
     for layers, severity, confidence, remark in by_motion(found):
         names = tuple(layer.name for layer in layers)

@@ -17,6 +17,7 @@ from tests.lab import (
     pytorch_copies,
     pytorch_faults,
     pytorch_healthy,
+    tf1_copies,
     tf1_models,
     tf1_training,
     tf1_wiring,
@@ -56,7 +57,11 @@ def _two_devices() -> None:
 BENCHES = {
     "tf1": Bench(
         "tensorflow",
-        tf1_wiring.SCENARIOS + tf1_training.SCENARIOS + tf1_models.SCENARIOS + names.TF1_SCENARIOS,
+        tf1_wiring.SCENARIOS
+        + tf1_training.SCENARIOS
+        + tf1_models.SCENARIOS
+        + tf1_copies.SCENARIOS
+        + names.TF1_SCENARIOS,
     ),
     "keras": Bench("tf_keras", keras_fit.SCENARIOS + loops.SCENARIOS, _two_devices),
     "pytorch": Bench(
