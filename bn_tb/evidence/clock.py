@@ -1,11 +1,13 @@
 """How many updates of the statistics one logged step stands for, and how that is known."""
 
+import bisect
 import dataclasses
+import math
 from collections.abc import Iterable
 
 import numpy as np
 
-from bn_tb.layers import BatchNormLayer, trajectory
+from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.runs.run import Run
 from bn_tb.runs.series import ScalarSeries, distinct
 from bn_tb.runs.tags import STATISTICS, Role, parse_tag
@@ -14,6 +16,7 @@ USER = "the user"
 """Source of a clock that `--updates_per_step` sets: it beats what counters say."""
 
 _EVEN = 0.25  # of the pace; one more or less of four updates between two points
+_STAIRS = 4  # phases of movement; fewer may be a stop or a restart
 _MOST = 0.8  # share of the intervals; a validation or a pause is now and then
 
 
@@ -28,6 +31,8 @@ class Clock:
       source: How it is known, in words; empty where steps are taken for updates.
       counted: Whether a logged counter of updates shows it.
       steady: Whether the counter grew at this pace in most intervals, and did not rest or race.
+      moves: Steps at which the curves move, increasing, each with the updates made until then;
+        where they rest between updates that are less frequent than steps, else empty.
     """
 
     updates_per_step: float | None = 1.0
@@ -36,12 +41,27 @@ class Clock:
     source: str = ""
     counted: bool = False
     steady: bool = True
+    moves: tuple[tuple[int, float], ...] = ()
+
+    @property
+    def seldom(self) -> bool:
+        """Whether the curves show that there are fewer updates than steps."""
+        return bool(self.moves)
 
     def updates(self, step: float) -> float | None:
         """Returns the updates made when `step` was logged, counted from the run's step 0."""
         if self.updates_per_step is None:
             return None
+        if self.moves:
+            done = bisect.bisect_right(self.moves, step, key=lambda move: move[0])
+            return self.moves[done - 1][1] if done else 0.0
         return self.at_zero + self.updates_per_step * step
+
+    def step_of(self, updates: float) -> float:
+        """Returns the step at which so many updates have been made; the pace must be known."""
+        if self.moves and 0 < updates <= self.moves[-1][1]:
+            return self.moves[bisect.bisect_left(self.moves, updates, key=lambda move: move[1])][0]
+        return (updates - self.at_zero) / (self.updates_per_step or math.nan)
 
 
 def clock_of(run: Run, related: Iterable[Run] = (), flag: float | None = None) -> Clock:
@@ -70,12 +90,41 @@ def clock_of(run: Run, related: Iterable[Run] = (), flag: float | None = None) -
 
 
 def own_clock(layer: BatchNormLayer, clock: Clock) -> Clock:
-    """Returns the clock of one layer: that of its own counter, else that of the run."""
+    """Returns the clock of one layer: of its own counter or stairs, else that of the run."""
     counter = layer.counters.get(Role.UPDATE_COUNT)
-    if counter is None or clock.source == USER:
+    if clock.source == USER:
         return clock
+    if counter is None:
+        return (not clock.source and clock.unit == "step" and _stairs(layer)) or clock
     counted = _line(clock.source, counter.steps, counter.values)
     return dataclasses.replace(counted, unit=clock.unit) if counted else clock
+
+
+def _stairs(layer: BatchNormLayer) -> Clock | None:
+    """Returns the clock of statistics that rest again and again, as they are not always updated.
+
+    A point that differs from the one before it stands for one update where points that rest lie
+    between, or single points rest: updates come less often than points. In longer phases of
+    movement each step has an update.
+    """
+    if layer.motion is not Motion.MOVING or layer.saved:
+        return None
+    _, series = layer.finite[0]
+    if any(not np.array_equal(series.steps, other.steps) for _, other in layer.finite):
+        return None
+    moved: trajectory.BoolArray = np.logical_or.reduce(layer.changes)
+    phases = trajectory.segments(moved)
+    runs = [stop - start for start, stop, moves in phases if moves]
+    rests = [stop - start for start, stop, moves in phases if not moves]
+    if len(runs) < _STAIRS:
+        return None
+    single = max(runs) == 1 or max(rests) == 1
+    each = np.ones(moved.size) if single else np.diff(series.steps)
+    made = np.cumsum(each * moved)[moved]
+    at = series.steps[1:][moved]
+    pace = float((made[-1] - made[0]) / (at[-1] - at[0]))
+    moves = tuple(zip(at.tolist(), made.tolist(), strict=True))
+    return Clock(pace, float(made[-1] - pace * at[-1]), moves=moves)
 
 
 def _counts_epochs(run: Run, runs: Iterable[Run]) -> bool:

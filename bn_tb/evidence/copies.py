@@ -21,6 +21,8 @@ from bn_tb.runs.tags import parse_tag
 
 _SAY_COPY = frozenset(("ema", "teacher", "target", "averaged", "swa", "shadow", "polyak"))
 """Words that stand for copies only."""
+_JOINED = re.compile(rf"(?<![a-z\d])(?:{'|'.join(sorted(_SAY_COPY))})_")
+"""What Keras layers are called by: `target_critic/target_critic_bn1`."""
 _RUN_OF_COPY = _SAY_COPY - {"target", "shadow"}  # of which a run may tell its data
 _COPY_WORDS = _SAY_COPY | frozenset(("average", "avg", "momentum", "slow", "key", "k", "server"))
 _SPLIT = re.compile(r"[/.]")
@@ -66,12 +68,14 @@ def copies_of(
     weights = _weights(histograms) if found else {}
     follow: dict[tuple[_Parts, _Parts], bool | None] = {}
     copies = {}
+    assigned = {layer.name for layer in layers if layer.wiring is not None and layer.wiring.copied}
     for name, copy in found.items():
         prefixes = _apart(_parts(name), _parts(copy.original.name))
         if prefixes not in follow:
             follow[prefixes] = follows(_pairs(weights, *prefixes))
-        if follow[prefixes] or (follow[prefixes] is None and copy.named):
-            copies[name] = dataclasses.replace(copy, shown=bool(follow[prefixes]))
+        shown = follow[prefixes] or name in assigned
+        if shown or (follow[prefixes] is None and copy.named):
+            copies[name] = dataclasses.replace(copy, shown=shown)
     return copies
 
 
@@ -165,6 +169,11 @@ def _by_words(layers: Sequence[BatchNormLayer]) -> Iterator[tuple[str, Copy]]:
         copied = _copy_of(layer.name)
         if copied is not None and copied[1] in originals:
             yield layer.name, Copy(originals[copied[1]], copied[0], True)
+    whole = {".".join(_parts(layer.name)): layer for layer in layers}
+    for name, layer in whole.items():
+        plain = _JOINED.sub("", name)
+        if plain != name and plain in whole:
+            yield layer.name, Copy(whole[plain], name.partition(".")[0], True)
 
 
 def _by_whole_models(

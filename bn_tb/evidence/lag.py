@@ -50,6 +50,7 @@ class Lag:
       refuted: Upper bound of the share, if a variance contradicts momentum and updates; else None.
       decay: Weight of the old value per logged step, if it comes from the curves; else None.
       open: Whether neither momentum nor curves tell the weight, and a slow momentum would lag.
+      seldom: Whether the curves show that there were fewer updates than steps.
     """
 
     weight: float | None = None
@@ -64,6 +65,7 @@ class Lag:
     decay: float | None = None
     share: float | None = None
     open: bool = False
+    seldom: bool = False
 
 
 _NEW = 0.02
@@ -71,6 +73,8 @@ _NEW = 0.02
 real channels differ by more."""
 _GREW = 3  # times that the means of layers that began at 0 grow, at least
 _ONE_FACTOR = 1.5  # between the growth of layers that began together; data drift on top of it
+
+_FEWER = 3  # times the weight by momentum and steps; half of the estimates are within 0.02
 
 _COPY_POINTS = 4  # points; a decay and its fit
 _COPY_REST = 0.2  # share of the copy's movement that its decay may leave unexplained
@@ -111,7 +115,9 @@ def lags_of(
             groups.setdefault((lag.momentum, _grows(layers[at])), []).append(at)
     for (_, grow), members in groups.items():
         late = grow and _born_together([layers[at] for at in members])
-        began = {at: found for at in members if (found := _began(layers[at], lags[at], late))}
+        began = {
+            at: found for at in members if (found := _began(layers[at], lags[at], late, clocks[at]))
+        }
         if began:
             share = curve.share_of(list(began.values()))
             for at in members:
@@ -213,7 +219,7 @@ def copy_decay(layer: BatchNormLayer, original: BatchNormLayer) -> float | None:
     return float((1 - part) ** (1 / interval))
 
 
-def _began(layer: BatchNormLayer, lag: Lag, late: bool) -> curve.Began | None:
+def _began(layer: BatchNormLayer, lag: Lag, late: bool, clock: Clock) -> curve.Began | None:
     """Returns the curves of a moving layer that can have begun at 0 and 1, and where."""
     curves = _curves(layer)
     if curves is None or (layer.wiring and layer.wiring.zero_debias):
@@ -221,7 +227,8 @@ def _began(layer: BatchNormLayer, lag: Lag, late: bool) -> curve.Began | None:
     mean, variance = curves
     if lag.start is not None:
         default = layer.initial(Role.MOVING_VARIANCE, variance) == 1.0
-        return curve.Began(mean, variance, lag.start) if default else None
+        held = clock.step_of(0.0) if clock.seldom else float(lag.start)
+        return curve.Began(mean, variance, held) if default else None
     start = _birth(layer, mean, variance, late)
     return None if start is None else curve.Began(mean, variance, start)
 
@@ -293,6 +300,8 @@ def _born_together(layers: Sequence[BatchNormLayer]) -> bool:
 def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None, clock: Clock) -> Lag:
     """Returns a lag that agrees with the curves of its group."""
     if lag.weight is not None and lag.updates is not None:
+        if began is not None and _slower(lag, share, clock):
+            return _by_shape(lag, share.estimate or 0.0, began)
         if not lag.from_defaults or share.bound >= lag.weight * (1 - _ROUNDING):
             return lag
         return dataclasses.replace(lag, weight=share.bound, trusted_from=None, refuted=share.bound)
@@ -302,14 +311,31 @@ def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None, clock: 
         return dataclasses.replace(lag, weight=share.bound)
     if share.estimate is None:
         return lag if share.risen else dataclasses.replace(lag, open=_may_lag(began, clock))
+    return _by_shape(lag, share.estimate, began)
+
+
+def _slower(lag: Lag, share: curve.Share, clock: Clock) -> bool:
+    """Returns whether curves show that there were fewer updates than steps.
+
+    Averages of data that drift rise late as well, but not in the shape of one decay.
+    """
+    uncounted = not clock.source and not clock.seldom and lag.from_defaults
+    estimate = share.estimate if uncounted else None
+    return estimate is not None and estimate > max(TRUSTED, _FEWER * (lag.weight or 0.0))
+
+
+def _by_shape(lag: Lag, estimate: float, began: curve.Began) -> Lag:
+    """Returns a lag with the share that the curves estimate."""
     last = float(began.variance.steps[-1]) - began.start
     if last <= 0:  # steps beyond 2**53, where neighbours are one float
         return lag
-    decay = share.estimate ** (1 / last)
+    decay = estimate ** (1 / last)
     needed = math.log(TRUSTED) / math.log(decay) if decay < 1 else math.inf
     return dataclasses.replace(
         lag,
-        weight=share.estimate,
+        weight=estimate,
+        updates=None,
+        seldom=lag.updates is not None,
         decay=decay,
         from_defaults=True,
         trusted_from=math.ceil(began.start + needed) if math.isfinite(needed) else None,
@@ -366,6 +392,7 @@ def _by_momentum(layer: BatchNormLayer, clock: Clock) -> Lag:
         updates=last - began,
         from_defaults=True,
         trusted_from=_trusted_from(layer.momentum, TRUSTED, began, clock),
+        seldom=clock.seldom,
     )
 
 
@@ -429,7 +456,7 @@ def _trusted_from(momentum: float, share: float, began: float, clock: Clock) -> 
     if clock.updates_per_step is None:
         return None
     needed = math.ceil(math.log(share) / math.log(momentum) - 1e-9)
-    return math.ceil((began + needed - clock.at_zero) / clock.updates_per_step - 1e-9)
+    return math.ceil(clock.step_of(began + needed) - 1e-9)
 
 
 def _began_at(layer: BatchNormLayer, momentum: float, clock: Clock) -> float | None:

@@ -95,6 +95,8 @@ class LayerWiring:
       switch: The placeholder that decides at run time between batch and moving statistics.
       switch_default: What `switch` is when nobody feeds it; None if it must be fed.
       trained: Whether an optimizer writes gamma or beta; None if there are none.
+      copied: Whether gamma or beta is assigned from other variables, and no optimizer writes it: a
+        target network, an average.
       models: Names of the train ops that train the model of the layer; empty where none is known.
       trainable: Keras' trainable flag; None without Keras configuration.
       axis: The axes that Keras' configuration keeps statistics for; empty without it.
@@ -121,6 +123,7 @@ class LayerWiring:
     switch: str = ""
     switch_default: bool | None = None
     trained: bool | None = None
+    copied: bool = False
     models: frozenset[str] = frozenset()
     trainable: bool | None = None
     axis: tuple[int, ...] = ()

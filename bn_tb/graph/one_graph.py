@@ -33,6 +33,7 @@ class _OneGraph:
         updates = {write.node for layer in self.layers for write in layer.writes()}
         self.writes = optimizer.optimizer_writes(graph, updates)
         self.trained = optimizer.trained_variables(graph, self.writes)
+        self.assigned = statistics.writes_by_variable(graph)
         in_function = bool(self.trained) and not any(
             graph.ops[variable] in VARIABLES for variable in self.trained
         )
@@ -87,6 +88,7 @@ class _OneGraph:
             switch=switch,
             switch_default=default,
             trained=bool(parameters & self.trained) if parameters else None,
+            copied=any(map(self._copied, parameters)),
             models=self.owners[layer.name],
         )
 
@@ -105,6 +107,13 @@ class _OneGraph:
             tower=tower[1] if tower else "",
             ran=self._ran(write),
             path=verdict.path,
+        )
+
+    def _copied(self, variable: int) -> bool:
+        """Returns whether a variable is made of others alone, and not by an optimizer."""
+        return variable not in self.trained and any(
+            statistics.is_copy(self.graph, variable, write)
+            for write in self.assigned.get(variable, ())
         )
 
     def _ran(self, write: Write) -> bool | None:

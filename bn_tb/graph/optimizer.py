@@ -85,20 +85,26 @@ def _gradients(graph: NodeGraph) -> list[int]:
 
 
 def _gradient_writes(graph: NodeGraph, exclude: set[int]) -> list[int]:
-    """Returns plain assignments of values computed from gradients: Keras' own optimizers."""
+    """Returns plain assignments of values computed from gradients: Keras' own optimizers.
+
+    Through a slot of the optimizer, which the forward pass does not read, gradients reach a weight;
+    what is made of the weight, a target network, is not trained.
+    """
     if not any(op in WRITES for op in graph.ops):
         return []
     stack = _gradients(graph)
     seen = bytearray(len(graph.ops))
     for node in stack:
         seen[node] = 1
+    forward = graph.data_ancestors(stack)
     found = set()
     while stack:
         node = stack.pop()
         for user in graph.data_users(node):
             if graph.ops[user] in WRITES and user not in found:
                 found.add(user)
-                after = _reads_after(graph, user)
+                weight = forward[variable_of(graph, graph.inputs(user)[0][0])]
+                after = [] if weight else _reads_after(graph, user)
             else:
                 after = [] if graph.ops[user] in WRITES else [user]
             for reached in after:

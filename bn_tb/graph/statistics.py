@@ -209,6 +209,30 @@ def _add_places(layers: Iterable[Layer], places: Iterable[Normalisation]) -> Non
         layer.places = [place for scope in dict.fromkeys(scopes) for place in by_scope[scope]]
 
 
+def writes_by_variable(graph: NodeGraph) -> dict[int, list[int]]:
+    """Returns the ops that write each variable, in node order."""
+    found: dict[int, list[int]] = collections.defaultdict(list)
+    for node, op in enumerate(graph.ops):
+        if op in WRITES:
+            inputs = graph.inputs(node)
+            variable = variable_of(graph, inputs[0][0]) if len(inputs) > 1 else -1
+            if variable >= 0:
+                found[variable].append(node)
+    return found
+
+
+def is_copy(graph: NodeGraph, variable: int, write: int) -> bool:
+    """Returns whether an op takes other variables over, or averages them into its own."""
+    reader = Reader(graph, variable)
+    reader.read(*graph.inputs(write)[1])
+    return _of_variables(graph, reader)
+
+
+def _of_variables(graph: NodeGraph, reader: Reader) -> bool:
+    """Returns whether all that was read, and something, are variables."""
+    return bool(reader.leaves) and all(is_variable(graph, leaf) for leaf, _ in reader.leaves)
+
+
 class _Writes:
     """The ops that write variables, each read once.
 
@@ -219,14 +243,8 @@ class _Writes:
 
     def __init__(self, graph: NodeGraph) -> None:
         self.graph = graph
-        self.of: dict[int, list[int]] = collections.defaultdict(list)
+        self.of = writes_by_variable(graph)
         self._read: dict[int, Write | None] = {}
-        for node, op in enumerate(graph.ops):
-            if op in WRITES:
-                inputs = graph.inputs(node)
-                variable = variable_of(graph, inputs[0][0]) if len(inputs) > 1 else -1
-                if variable >= 0:
-                    self.of[variable].append(node)
 
     def describe(self, layer: Layer, role: Role, variable: int) -> None:
         """Adds to a layer what is known of the ops that write one of its statistics."""
@@ -263,6 +281,8 @@ class _Writes:
         averages = any(own not in (0.0, 1.0) for own, _ in alternatives)
         if kind == "set" and not of_batch and not averages:
             return None  # an initialiser, a restored checkpoint, a copy of another variable
+        if not of_batch and _of_variables(self.graph, reader):
+            return None  # an average of another variable: a target network
         # A condition's other branch leaves the variable as it is.
         moving = {_momentum(kind, linear) for linear in alternatives} - {1.0} or {1.0}
         momentum = moving.pop() if len(moving) == 1 else math.nan

@@ -203,8 +203,8 @@ _APART = Cause(
 )
 
 _CALLED_COPY = Cause(
-    "By its name this is a copy of a network, whose statistics are not made by training but copied "
-    "with the weights, or left out.",
+    "By its name, or by the graph that assigns its weights, this is a copy of a network: its "
+    "statistics are not made by training, but copied with the weights, or left out.",
     f"""\
 By likelihood:
 
@@ -263,6 +263,8 @@ def _has_twin(subject: Subject, layer: BatchNormLayer) -> bool:
 
 
 def _is_called_copy(subject: Subject, layer: BatchNormLayer) -> bool:
+    if layer.wiring is not None and layer.wiring.copied:
+        return True
     others = [other for one in subject.experiment for other in one.layers]
     return layer.name in subject.copies or is_called_copy(subject.run, layer, others)
 

@@ -137,7 +137,8 @@ def unneeded(
     found = [
         layer
         for layer in subject.layers
-        if layer.wiring and wiring_of(layer.wiring) is Wiring.NONE and speaks_of(layer.wiring)
+        if layer.wiring and not layer.wiring.copied  # whose updates nobody should run
+        if wiring_of(layer.wiring) is Wiring.NONE and speaks_of(layer.wiring)
         if not frozen_on_purpose(layer)
     ]
     for layers, severity, confidence, remark in by_motion(found):

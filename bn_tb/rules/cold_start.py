@@ -37,7 +37,7 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.evidence.lag import TRUSTED, Lag
 from bn_tb.layers import BatchNormLayer
-from bn_tb.rules._words import layers_in_words, percent
+from bn_tb.rules._words import count, layers_in_words, percent
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Severity
@@ -94,6 +94,8 @@ def _matters(subject: Subject, trusted_from: int, last: int, limits: Mapping[str
 
 def _evidence(layers: list[BatchNormLayer], lag: Lag, trusted_from: int, unit: str) -> Evidence:
     proof = [f"{_decay(lag)}: {percent(lag.weight or 0.0)} are left at the last {unit}"]
+    if lag.seldom and lag.updates:
+        proof.append(f"the statistics change at {count(lag.updates, 'step')} of the log only")
     if (lag.share or 0.0) > (lag.weight or 0.0):
         proof.append(
             f"variances are small: the initial 1 is down to {percent(TRUSTED)} of what evaluation "

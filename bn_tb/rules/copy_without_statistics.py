@@ -48,6 +48,7 @@ from bn_tb.evidence.figures import between
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._held import held
+from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words, shortened
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -123,5 +124,5 @@ RULE = Rule(
     check,
     __doc__ or "",
     meaning=Meaning(Verdict.STALE, as_info=True),
-    covers=("BN101", "BN102"),
+    covers=("BN101", "BN102", *WIRING),
 )

@@ -18,7 +18,10 @@ With momentum m (weight of the old value) and n updates the initial value has th
   if the same holds from there; else the statistics were there before (a pretrained network), and
   nothing is said;
 - steps are updates, unless they are Keras epochs (then iterations per epoch come from
-  `evaluation_*_vs_iterations` of the validation run) or `num_batches_tracked` is logged.
+  `evaluation_*_vs_iterations` of the validation run), `num_batches_tracked` is logged, or the
+  statistics rest again and again: then each point that differs from the one before is an update (or
+  each step of longer phases of movement). Where points are as rare as the updates, the shape of the
+  curves replaces m^n if it shows 3 times as much.
 
 As batch variances are not negative, every channel's moving variance is at least m^n. A smaller one
 anywhere refutes m or n, and bounds the share instead. Where m or n is unknown the share is
@@ -50,8 +53,9 @@ Where steps are epochs or samples and nothing in the log tells so, n is wrong: p
 recognised by the `biased` and `local_step` variables in the graph.
 
 ## How to fix it
-Use a momentum below 0.05^(1/n), train longer, or estimate the statistics by `bn_tb.recalibrate`
-before evaluating (precise BN). PyTorch counts the other way round: its momentum is 1 - m.
+Run the updates in every training step, use a momentum below 0.05^(1/n), train longer, or estimate
+the statistics by `bn_tb.recalibrate` before evaluating (precise BN). PyTorch counts the other way
+round: its momentum is 1 - m.
 
 Batch renormalisation (`renorm=True`) trains on averages of its own, which lag by `renorm_momentum`.
 Where both momenta are equal, evaluation computes what training did: then it is a warning at most,
@@ -66,6 +70,7 @@ batches; on 200 updates with 0.999 and 0.9: 48 % in evaluation, 100 % with the a
 """
 
 import enum
+import math
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from bn_tb.evidence.lag import TRUSTED, Lag
@@ -178,9 +183,11 @@ def _by_curve(lag: Lag, last: int, unit: str, is_copy: bool) -> tuple[str, tuple
             f"decay of {lag.decay:.4g}, of which {percent(lag.weight or 0.0)} are left since "
             f"{unit} {lag.start}",
         )
+    known = f"momentum {lag.momentum or 0:g} and an update a step would leave less" * lag.seldom
+    known = known or "the momentum is not in the log"
     return f"at {unit} {last}", (
-        f"the momentum is not in the log; the curves rise like 1 - {lag.decay:.4g}^n in "
-        f"{unit}s, and no variance is below {percent(lag.weight or 0.0)} of its initial value",
+        f"{known}; the curves rise like 1 - {lag.decay:.4g}^n in {unit}s, and no variance is below "
+        f"{percent(lag.weight or 0.0)} of its initial value",
     )
 
 
@@ -238,22 +245,34 @@ def _fix(layers: list[BatchNormLayer], lag: Lag, limit: float) -> str:
     framework = _fixes.framework_of(layers)
     torch = framework is Framework.TORCH
     change = "Use a higher momentum" if torch else "Use a lower momentum"
-    renorm = _renorm(layers)
+    renorm, updates = _renorm(layers), _updates(lag)
     value = 0.9
-    if lag.updates:
-        better = _weight_of(limit, lag) ** (1 / lag.updates)
+    if updates:
+        better = _weight_of(limit, lag) ** (1 / updates)
         value = _customary(better)
         bound = f"above {1 - better:.3g}" if torch else f"below {better:.3g}"
         change += f", {bound} for this many updates"
     change += " (PyTorch's is the weight of the new value)" if torch else ""
     code = _fixes.momentum(framework, value, renorm is not _Renorm.NONE)
     change += f", for example\n\n    {code}\n\nor train longer."
+    if lag.seldom:
+        change = (
+            "The statistics are not updated in every training step. "
+            f"{_fixes.updates(layers)}\n\nOr {change[0].lower()}{change[1:]}"
+        )
     if renorm is not _Renorm.NONE:
         return change + _RENORM_FIX[renorm].replace("EPSILON", f"{layers[0].epsilon:g}")
     return (
         f"{change} The weights are good: {_fixes.RECALIBRATE[framework]} estimates the "
         "statistics from some training batches."
     )
+
+
+def _updates(lag: Lag) -> float | None:
+    """Returns the updates that are known, or that explain what is left of the initial values."""
+    if lag.updates or not lag.momentum or not lag.weight or not 0 < lag.weight < 1:
+        return lag.updates
+    return math.log(lag.weight) / math.log(lag.momentum)
 
 
 def _weight_of(share: float, lag: Lag) -> float:

@@ -11,6 +11,7 @@ The graph has an optimizer's ops, the layer's normalisation has `is_training` Fa
 with the moving variables), and no op writes them.
 
 Layers that the optimizer does not train (gamma and beta) are frozen on purpose: silent. So are
+layers whose gamma or beta is assigned from other variables (target networks, averages), and
 single layers where others of the graph are in training mode. Histograms at the initial values make
 it the cause of BN101; without histograms it is likely. Statistics that are constant at other values
 are frozen in training as in evaluation: BN102.
@@ -72,7 +73,7 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
 
 def _inference(layer: BatchNormLayer) -> bool:
     wiring = layer.wiring
-    if wiring is None or updates_of(wiring) or wiring.training is not False:
+    if wiring is None or updates_of(wiring) or wiring.training is not False or wiring.copied:
         return False
     if layer.motion in (Motion.MOVING, Motion.HALF, Motion.CONSTANT) or wiring.trainable is False:
         return False
@@ -85,9 +86,9 @@ def _evidence(layers: list[BatchNormLayer], confidence: Confidence) -> Iterator[
     keras = _fixes.framework_of(layers) is Framework.KERAS
     yield Evidence(
         message=(
-            f"The graph trains {layers_in_words([layer.name for layer in layers])} in inference "
-            "mode: training batches are normalised with the moving statistics, and no op updates "
-            "these."
+            f"The graph that trains runs {layers_in_words([layer.name for layer in layers])} in "
+            "inference mode: training batches are normalised with the moving statistics, and no op "
+            "updates these."
         ),
         proof=(f"{layers[0].name}: inference mode, no update op, in a graph with an optimizer",),
         fix=(_fixes.KERAS_TRAINING if keras else _TF1) + _fixes.TRAIN_ANEW,

@@ -18,6 +18,7 @@ from tests.lab import (
     pytorch_copies,
     pytorch_faults,
     pytorch_healthy,
+    tf1_copies,
     tf1_frozen,
     tf1_models,
     tf1_renorm,
@@ -62,6 +63,7 @@ BENCHES = {
         tf1_wiring.SCENARIOS
         + tf1_training.SCENARIOS
         + tf1_models.SCENARIOS
+        + tf1_copies.SCENARIOS
         + tf1_frozen.SCENARIOS
         + tf1_renorm.SCENARIOS
         + names.TF1_SCENARIOS,

@@ -172,6 +172,22 @@ def _more_updates(times: int) -> Callable[[Any, Net], Callable[[int], None]]:
     return hook
 
 
+def _updates_every(steps: int) -> Callable[[Any, Net], Callable[[int], None]]:
+    """`if step % 20 == 0: session.run(update_ops)`."""
+
+    def hook(session: Any, net: Net) -> Callable[[int], None]:
+        updates = tf1.update_ops()
+
+        def after(step: int) -> None:
+            if step % steps == 0:
+                images, labels = pictures(32, seed=step)
+                session.run(updates, {net.images: images, net.labels: labels})
+
+        return after
+
+    return hook
+
+
 def _updates_on(step: int, pixels: float) -> Callable[[Any, Net], Callable[[int], None]]:
     """Runs the updates once on a batch with one broken picture, whose loss is then skipped."""
 
@@ -380,6 +396,23 @@ FAULTS = (
         causes=("BN402",),
         may=("BN402", "BN201"),
     ),
+    *(
+        Scenario(
+            f"tf1_updates_every_20th_of_{steps}_steps_logged_every_{every}",
+            _log(
+                functools.partial(_unwired, training=True),
+                hooks=_updates_every(20),
+                steps=steps,
+                every=every,
+            ),
+            f"The program runs the updates at every 20th step only: {steps // 20} of {steps}.",
+            STALE if every == 5 else ("lagging",),
+            must=("BN104",) * (every == 5) + ("BN202" if steps > 400 else "BN201",),
+            may=("BN401",),
+            says=("before step 580",) if steps > 400 else (),
+        )
+        for steps, every in ((400, 5), (400, 20), (1000, 5))
+    ),
     Scenario(
         "tf1_resume_without_statistics",
         functools.partial(_resume, complete=False),
@@ -502,6 +535,17 @@ HEALTHY_RUNS = (
         "Four further forward passes a step, as gradient accumulation has: five updates a step.",
         HEALTHY,
         must=("BN205",),
+    ),
+    Scenario(
+        "tf1_updates_every_step_by_hand",
+        _log(
+            functools.partial(_unwired, training=True),
+            hooks=_updates_every(1),
+            steps=400,
+            every=20,
+        ),
+        "The program runs the updates by hand, after every step.",
+        HEALTHY,
     ),
     Scenario(
         "tf1_resumed",

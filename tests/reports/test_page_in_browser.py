@@ -381,7 +381,9 @@ def test_a_flat_chart_says_what_a_healthy_average_would_hold(page, tmp_path):
         kept = "a healthy average with momentum 0.99 would hold 0.7 % of it by now"
         playwright.expect(legends.first).to_contain_text(kept)
         left = page.locator(".chart", has_text="Initial value left in evaluation")
-        playwright.expect(left).to_contain_text("a healthy average with momentum 0.99 would be here")
+        playwright.expect(left).to_contain_text(
+            "a healthy average with momentum 0.99 would be here"
+        )
         assert left.locator(".plot .dashed").count() == 1
 
 

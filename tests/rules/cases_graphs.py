@@ -146,6 +146,17 @@ def _():
     return _judged(_wiring(mean=(), training=False, trained=False))
 
 
+@case("BN403", "look-alike", "gamma is assigned from another network's: a target network")
+def _():
+    target = _wiring(mean=(), training=False, trained=False, copied=True)
+    return _judged(target, histograms=_frozen(0))
+
+
+@case("BN401", "look-alike", "a target network in training mode, whose gamma is assigned")
+def _():
+    return _judged(_wiring(mean=(NONE,), trained=False, copied=True), histograms=_frozen(0))
+
+
 @case("BN403", "look-alike", "Keras says trainable=False")
 def _():
     return _judged(_wiring(mean=(), training=False, trainable=False))

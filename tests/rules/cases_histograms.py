@@ -459,6 +459,15 @@ def _():
     return dataclasses.replace(made, histograms={**made.histograms, **still})
 
 
+@case("BN107", "fires", "the word for a copy is joined to each name, as in Keras models")
+def _():
+    mean, variance = _moving(50)
+    gamma, still = trained(_rng(), 51), (constant(0, 51), constant(1, 51))
+    critic = layer("critic/critic_bn1", mean, variance, None, {"gamma": gamma})
+    target = {"gamma": followed(gamma)}
+    return run({**critic, **layer("target_critic/target_critic_bn1", *still, None, target)})
+
+
 def _two_models(second, layers=("bn1", "bn2"), weights=followed):
     """Two whole models of which one has statistics that stand still."""
     mean, variance = _moving(50)

@@ -19,6 +19,7 @@ from tests.builders.synthetic import (
     run,
     scalar,
     subject,
+    trained,
 )
 from tests.rules import cases_graphs, cases_histograms, cases_runs
 from tests.rules.case import CASES
@@ -184,3 +185,43 @@ def test_proof_tells_update_ops_apart_by_what_needs_them():
         "update ops needed by nothing: a/moving_mean/0",
         "update ops needed by train: a/moving_variance/0",
     )
+
+
+def _seldom(period, every, momentum=0.9, updates=20):
+    """Returns the diagnosis of statistics that are updated at every `period`-th step only."""
+    mean, variance = batch_statistics(np.random.default_rng(0), updates, scale=4)
+    values = [np.repeat(one, period, 0) for one in averages(mean, variance, momentum)]
+    steps = np.arange(0, updates * period + 1, every)
+    gamma = trained(np.random.default_rng(1), steps.size)
+    logged = layer("bn", values[0][steps], values[1][steps], steps, {"gamma": gamma})
+    (judged,) = diagnose([run(logged)], Options(momentum=momentum))
+    return judged
+
+
+@pytest.mark.parametrize("every", [1, 4, 5, 10])
+def test_updates_are_counted_by_the_points_that_move_where_statistics_rest_between_them(every):
+    judged = _seldom(20, every)
+    assert judged.layers[0].updates == 20
+    assert judged.layers[0].initial_weight == pytest.approx(0.9**20)
+    assert "BN201" in {finding.code for finding in judged.findings}
+
+
+def test_a_cold_start_ends_with_the_updates_that_it_takes_and_not_with_the_steps():
+    judged = _seldom(20, 5, updates=60)
+    assert judged.layers[0].trusted_from == 20 * 29
+    (finding,) = [one for one in judged.findings if one.code == "BN202"]
+    assert finding.step == 20 * 29
+
+
+def test_curves_tell_a_lag_where_points_are_as_rare_as_the_updates():
+    judged = _seldom(20, 20)
+    assert judged.layers[0].initial_weight == pytest.approx(0.9**20, abs=0.05)
+    assert "BN201" in {finding.code for finding in judged.findings}
+
+
+def test_phases_of_movement_have_an_update_at_each_of_their_steps():
+    mean, variance = batch_statistics(np.random.default_rng(0), 100)
+    done = np.concatenate([[0], np.cumsum(np.arange(200) % 20 < 10)])
+    values = [one[done] for one in averages(mean, variance, 0.99)]
+    (judged,) = diagnose([run(layer("bn", *values))], Options(momentum=0.99))
+    assert judged.layers[0].updates == 100
