@@ -21,7 +21,7 @@ export function sharedCursor() {
  *
  * @param {object} spec
  *   title: what is drawn; label: the same for screen readers, with the message of the picture;
- *   domain: [first step, last step];
+ *   domain: [first step, last step];  unit: what a step is, 'step' or 'epoch';
  *   series: [{label, tone, steps, values | low and high, dashed}], bands before lines; a dashed
  *   band is drawn as its two edges; with `names` a hollow point a step, each with its name;
  *   levels: [{value, label}] horizontal reference lines;
@@ -32,6 +32,7 @@ export function sharedCursor() {
  * @param {object} cursor from `sharedCursor`
  */
 export function chart(spec, cursor) {
+  const { unit = 'step' } = spec;
   const shownStep = html('span', { class: 'at-step' });
   const keys = spec.series.filter((series) => series.label).map((series) => legendKey(series, spec));
   const plot = svg('svg', {
@@ -49,11 +50,11 @@ export function chart(spec, cursor) {
   const draw = () => { drawn = drawPlot(plot, spec, plot.clientWidth || 640); };
   const move = (to) => {
     const texts = keys.map((key) => key.show(to)).filter(Boolean);
-    shownStep.textContent = to === null ? '' : `step ${step(to)}`;
+    shownStep.textContent = to === null ? '' : `${unit} ${step(to)}`;
     drawn?.cursor(to);
     if (to !== null) {
       plot.setAttribute('aria-valuenow', to);
-      plot.setAttribute('aria-valuetext', `step ${step(to)}: ${texts.join(', ')}`);
+      plot.setAttribute('aria-valuetext', `${unit} ${step(to)}: ${texts.join(', ')}`);
     }
   };
   cursor.follow(move);
@@ -130,7 +131,7 @@ function drawPlot(plot, spec, width) {
   plot.setAttribute('viewBox', `0 0 ${width} ${HEIGHT}`);
   plot.replaceChildren(
     region(spec.region, x),
-    axes(x, y, width, format, log),
+    axes(x, y, width, format, log, spec.unit),
     ...spec.series.map((series) => shape(series, x, y)),
     ...(spec.levels ?? []).map((level) => referenceLine(level, y, width)),
     ...(spec.marks ?? []).map((mark) => verticalMark(mark, x)),
@@ -138,7 +139,7 @@ function drawPlot(plot, spec, width) {
   return { x, cursor: (to) => drawHair(hair, to, spec, x, y) };
 }
 
-function axes(x, y, width, format, log) {
+function axes(x, y, width, format, log, unit = 'step') {
   const bottom = HEIGHT - MARGIN.bottom;
   return svg('g', { class: 'axes' },
     y.ticks(4).map((tick) => [
@@ -147,7 +148,7 @@ function axes(x, y, width, format, log) {
         log ? `10${superscript(Math.round(Math.log10(tick)))}` : format(tick)),
     ]),
     svg('line', { class: 'axis', x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }),
-    svg('text', { x: MARGIN.left - 8, y: bottom + 16, 'text-anchor': 'end' }, 'step'),
+    svg('text', { x: MARGIN.left - 8, y: bottom + 16, 'text-anchor': 'end' }, unit),
     stepTicks(x, width).map((tick) => [
       svg('line', { class: 'axis', x1: x.at(tick), x2: x.at(tick), y1: bottom, y2: bottom + 4 }),
       svg('text', { x: x.at(tick), y: bottom + 16, 'text-anchor': 'middle' }, step(tick)),

@@ -97,5 +97,5 @@ function meter(left) {
 
 function trusted(layer) {
   if (layer.verdict === 'stale') return 'never';
-  return layer.trusted_from === null ? '–' : `step ${step(layer.trusted_from)}`;
+  return layer.trusted_from === null ? '–' : `${layer.unit} ${step(layer.trusted_from)}`;
 }
