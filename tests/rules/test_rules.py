@@ -62,6 +62,16 @@ def test_a_cold_start_ends_where_the_initial_value_is_5_percent_of_what_is_store
     assert (finding.code, finding.step, judged.layers[0].trusted_from) == ("BN202", first, first)
 
 
+@pytest.mark.parametrize("code", ["BN401", "BN404", "BN405"])
+def test_updates_that_run_in_another_way_need_no_fix(code):
+    wired = cases_graphs._wiring("other")
+    fields = {"in_update_ops": False, "keras": True} if code == "BN404" else {}
+    unwired = cases_graphs._wiring(mean=(Wiring.NONE,), **fields)
+    judged = cases_graphs._judged(unwired, wired, histograms=cases_graphs._moving())
+    (found,) = evidence(code, judged)
+    assert found.severity is Severity.INFO and found.fix.startswith("Nothing, while")
+
+
 def _parted():
     steps = np.arange(9)
     good, bad = np.linspace(0.3, 0.99, 9), np.full(9, 0.3)
