@@ -38,6 +38,8 @@ TEST = [
     "s3fs>=2025.2",
     "moto[server]>=5.1",
 ]
+# What the code that fixes print for JAX is run in: 0.6 GB, most of it jaxlib and scipy.
+JAX = ["jax>=0.4.30", "flax>=0.10", "dm-haiku>=0.0.12"]
 # The site. The theme is maintained until May 2027; Zensical, its successor, reads mkdocs.yml too.
 DOCS = [
     "mkdocs>=1.6",
@@ -81,7 +83,7 @@ setuptools.setup(
         "checkpoints": CHECKPOINTS,
         "cluster": REMOTE + CLUSTER,
         "docs": DOCS,
-        "dev": TRAIN + STUDY + REMOTE + CLUSTER + CHECKPOINTS + TEST + DOCS + CHECKS,
+        "dev": TRAIN + STUDY + REMOTE + CLUSTER + CHECKPOINTS + TEST + JAX + DOCS + CHECKS,
     },
     entry_points={
         "console_scripts": [

@@ -151,8 +151,8 @@ def _diagnosis(subject: Subject, options: Options, rules: Iterable[Rule]) -> Run
 
 def _wanted(finding: Finding, options: Options) -> bool:
     """Returns whether to report a finding; what only says what ignored ones cost goes with them."""
-    cost = finding.code == GAP.code and all(map(options.ignores, finding.causes))
-    return options.reports(finding.code) and not cost
+    told = RULES[finding.code].tells_cost and all(map(options.ignores, finding.causes))
+    return options.reports(finding.code) and not told
 
 
 def _without_frozen(subject: Subject, options: Options) -> Subject:

@@ -67,6 +67,8 @@ def measure(
             for name, layer in layers.items():
                 _assign(layer, stored[name])
             plain = _outputs(_call(model, batch, False, forward))
+            for name, layer in measured.items():
+                _assign(layer, _finite(stored[name]))  # 0 times NaN is NaN
             trained = _outputs(_call(model, batch, True, forward))
             ran += 1
             for name, layer in measured.items():
@@ -106,6 +108,11 @@ def _call(model: Any, batch: Any, training: bool, forward: Forward | None) -> An
 
 def _stored(layer: Any) -> Statistics:
     return Statistics(values_of(layer.moving_mean), values_of(layer.moving_variance))
+
+
+def _finite(one: Statistics) -> Statistics:
+    mean, variance = (np.where(np.isfinite(v), v, 0.0) for v in (one.mean, one.variance))
+    return Statistics(mean, variance)
 
 
 def _assign(layer: Any, statistics: Statistics) -> None:

@@ -32,8 +32,15 @@ class Recalibration:
     batches: int
 
     def __str__(self) -> str:
-        rows = [f"recalibrated {len(self.after)} layers from {self.batches} batches"]
+        layers, batches = len(self.after), self.batches
+        rows = [
+            f"recalibrated {layers} layer{'s' * (layers != 1)} from {batches} "
+            f"batch{'es' * (batches != 1)}"
+        ]
         for name, new in self.after.items():
+            if not _is_finite(self.before[name]):
+                rows.append(f"  {name}: its statistics were not finite")
+                continue
             distance, ratio = comparison.distance(self.before[name], new)
             rows.append(
                 f"  {name}: means were {distance:.2g} sigma away, variances {ratio:.3g} times "

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from bn_tb.diagnosis import Finding, RunDiagnosis
 from bn_tb.gates.baseline import KnownFinding, known
 from bn_tb.gates.suppressions import Suppression, accepting
+from bn_tb.rules import RULES
 from bn_tb.rules.verdict import Severity
 from bn_tb.runs.hyperparameters import Values, spread
 
@@ -74,11 +75,11 @@ class Report:
     def suppressed(self, run: RunDiagnosis, finding: Finding) -> str:
         """Returns the reasons for which a finding is accepted, or an empty string.
 
-        Who accepted a cause accepted what it costs: BN501 goes with all that explains it.
+        Who accepted a cause accepted what it costs: a finding that tells it goes with all of them.
         """
         name = run.subject.run.name
         entries = accepting(self.suppressions, name, finding)
-        if not entries and finding.code == "BN501":
+        if not entries and RULES[finding.code].tells_cost:
             explaining = [one for one in run.findings if one.code in finding.causes]
             accepted = [accepting(self.suppressions, name, one) for one in explaining]
             entries = tuple(itertools.chain(*accepted)) if all(accepted) else ()

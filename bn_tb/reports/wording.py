@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from bn_tb.diagnosis import VERDICTS, Finding, RunDiagnosis
 from bn_tb.reports.report import ExitCode, Report
 from bn_tb.reports.safe_text import one_line
-from bn_tb.rules import ALL_RULES
+from bn_tb.rules import RULES
 from bn_tb.rules.verdict import Severity
 from bn_tb.runs.run import FileReport
 
@@ -112,12 +112,12 @@ def entry_name(report: Report, diagnosis: RunDiagnosis) -> str:
 
 
 def costs(report: Report, diagnosis: RunDiagnosis) -> dict[str, Finding]:
-    """Returns BN501 by the code of the finding of the same run that explains it."""
+    """Returns findings that tell a cost, by the code of what causes it in the same run."""
     told = {one.code for one in diagnosis.findings if not report.suppressed(diagnosis, one)}
     return {
         cause: finding
         for finding in diagnosis.findings
-        if finding.code == "BN501" and not report.suppressed(diagnosis, finding)
+        if RULES[finding.code].tells_cost and not report.suppressed(diagnosis, finding)
         for cause in finding.causes[:1]
         if cause in told
     }
@@ -172,8 +172,7 @@ def reason(diagnosis: RunDiagnosis) -> str:
 
 def causes(finding: Finding) -> str:
     """Returns the causes of a finding as `BN401 unwired-updates`."""
-    names = {rule.code: rule.name for rule in ALL_RULES}
-    return ", ".join(f"{code} {names.get(code, '')}".strip() for code in finding.causes)
+    return ", ".join(f"{code} {RULES[code].name}" for code in finding.causes)
 
 
 def file_problem(file: FileReport) -> str:

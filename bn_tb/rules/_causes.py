@@ -29,9 +29,14 @@ class Cause:
     aftercare: str
 
 
-MOMENTUM_ZERO = Cause(
+_NO_WEIGHT = (
     "The counters of their updates grow, so the layers do run in training mode: the momentum gives "
-    "new batches no weight (PyTorch: momentum=0, Keras and TensorFlow: momentum=1).",
+    "new batches no weight (PyTorch: momentum=0, Keras and TensorFlow: momentum=1, Haiku: "
+    "decay_rate=1)."
+)
+
+MOMENTUM_ZERO = Cause(
+    _NO_WEIGHT,
     """\
 PyTorch's momentum is the weight of the new batch, the other way round than in Keras and \
 TensorFlow. Give it some weight:
@@ -108,8 +113,10 @@ before every training epoch, also after each validation.""",
     _fixes.KEEP_OR_TRAIN_ANEW,
 )
 
+_NOT_COUNTED = "The counters of their updates stand still: no batch updated them."
+
 EVALUATION_MODE = Cause(
-    "The counters of their updates stand still: no batch updated them.",
+    _NOT_COUNTED,
     """\
 By likelihood:
 
@@ -224,6 +231,7 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START)
     switch = _fixes.switch_to_blame([layer])
     if switch:
         return Cause(_switched_off(switch), _fixes.updates([layer]), _fixes.TRAIN_ANEW)
+    layer = _with_writer(subject, layer)
     known = _counted_or_configured(subject, layer, since)
     if known is not None:
         return known
@@ -231,19 +239,29 @@ def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START)
         return dataclasses.replace(_STOPPED, sentence="")
     if layer.framework is Framework.TORCH and _others_are_updated(subject, layer):
         return HELD
-    return Cause("", _fixes.updates([_with_writer(subject, layer)]), _fixes.KEEP_OR_TRAIN_ANEW)
+    sentence = _NOT_COUNTED if count_of(layer, since) is Count.STANDS else ""
+    return Cause(sentence, _fixes.updates([layer]), _fixes.KEEP_OR_TRAIN_ANEW)
+
+
+def _without_weight(layer: BatchNormLayer) -> Cause:
+    """Returns the cause of statistics that stand while updates are counted."""
+    if layer.framework in (Framework.TORCH, Framework.UNKNOWN):
+        return MOMENTUM_ZERO
+    code = _fixes.momentum(layer.framework, 0.9)
+    fix = f"Give new batches some weight:\n\n    {code}\n"
+    return Cause(_NO_WEIGHT, fix, _fixes.KEEP_WEIGHTS)
 
 
 def _counted_or_configured(subject: Subject, layer: BatchNormLayer, since: float) -> Cause | None:
     """Returns what counters, names of copies or the configuration of Keras tell."""
     count = count_of(layer, since)
     if count is Count.GROWS:
-        return MOMENTUM_ZERO
+        return _without_weight(layer)
     if _is_called_copy(subject, layer):
         return _CALLED_COPY
-    if count is Count.STANDS:
+    if count is Count.STANDS and layer.framework in (Framework.TORCH, Framework.UNKNOWN):
         return _by_counter(subject, layer, since)
-    return _of_keras(subject, _with_writer(subject, layer))
+    return _of_keras(subject, layer)
 
 
 def _with_writer(subject: Subject, layer: BatchNormLayer) -> BatchNormLayer:

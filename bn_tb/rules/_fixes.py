@@ -56,14 +56,20 @@ Put the network in training mode before every training epoch, also after each va
     model.train()"""
 
 JAX_TRAINING = """\
-Keep the updated statistics. Flax:
+Keep the updated statistics. Flax linen:
 
+    variables = {"params": params, "batch_stats": state.batch_stats}
     logits, updates = model.apply(
-        {"params": params, "batch_stats": state.batch_stats}, x, train=True,
-        mutable=["batch_stats"])
+        variables, x, train=True, mutable=["batch_stats"])
     state = state.replace(batch_stats=updates["batch_stats"])
 
-Haiku: pass the state that apply returns to the next step."""
+Flax NNX (inside of nnx.jit, which hands them back; jax.jit drops them):
+
+    model.train()
+
+Haiku:
+
+    logits, state = net.apply(params, state, x, is_training=True)"""
 
 COPY = """\
 Copy the statistics with the weights. PyTorch:
@@ -79,7 +85,7 @@ RECALIBRATE = {
     Framework.TF1: "bn_tb.monitor.tf1.recalibrate(session, feeds)",
     Framework.KERAS: "bn_tb.recalibrate(model, batches)",
     Framework.TORCH: "bn_tb.recalibrate(model, batches)",
-    Framework.JAX: "a function that averages the statistics of some dozen training batches",
+    Framework.JAX: "a loop of your own that averages what each batch returns",
     Framework.UNKNOWN: "bn_tb.recalibrate(model, batches), in a TensorFlow 1 session "
     "bn_tb.monitor.tf1.recalibrate(session, feeds),",
 }

@@ -18,6 +18,10 @@ _MOVES = (Motion.MOVING, Motion.HALF)
 _STANDS = (Motion.INITIAL, Motion.CONSTANT)
 
 MOVING_REMARK = "; the histograms move, so the program runs them in another way"
+MOVING_FIX = (
+    "Nothing, while the program itself runs the updates with every training step, as "
+    "session.run([train_op, update_ops]) does. Control dependencies would make sure of it."
+)
 FETCH_REMARK = ", unless the program fetches them in session.run itself (no histogram tells)"
 
 _LIBRARY_UPDATE = re.compile(r"(?:^|/)AssignMovingAvg(?:_\d+)?(?:/[^/]+)?$")
@@ -146,7 +150,7 @@ def unneeded(
         yield Evidence(
             message=sentence.format(layers=layers_in_words(names), remark=remark),
             proof=op_lines(layers, subject.graph),
-            fix=fix(layers),
+            fix=MOVING_FIX if severity is Severity.INFO else fix(layers),
             layers=names,
             severity=severity,
             confidence=confidence,

@@ -108,4 +108,5 @@ RULE = Rule(
     __doc__ or "",
     EXPLAINED_LIMITS,
     once=True,
+    tells_cost=True,
 )

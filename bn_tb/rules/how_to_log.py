@@ -28,10 +28,14 @@ Log the buffers beside the parameters (the writer refuses tensors of nothing but
         if "running_" in name and buffer.isfinite().any():
             writer.add_histogram(name, buffer, step)"""
 _JAX = """\
-Log the collection of the statistics beside the parameters:
+Log the collection of the statistics beside the parameters, in Flax NNX \
+nnx.state(model, nnx.BatchStat), in Haiku the state:
 
-    for path, value in jax.tree_util.tree_leaves_with_path(state.batch_stats):
-        writer.add_histogram("batch_stats" + jax.tree_util.keystr(path), value, step)"""
+    leaves = jax.tree_util.tree_leaves_with_path(state.batch_stats)
+    for path, value in leaves:
+        keys = [str(getattr(key, "key", key)) for key in path]
+        name = "/".join(["batch_stats", *keys])
+        writer.add_histogram(name, np.asarray(value), step)"""
 
 FIXES = {
     Framework.TF1: _TF1,

@@ -54,6 +54,14 @@ LIMITS = {
 _LONGEST_STEP = 1.0  # seconds; longer ones may be epochs
 
 
+_SOURCES = {
+    "graph": ", from the graph",
+    "keras_config": ", from the Keras configuration",
+    "flag": ", from the command line",
+    "monitor": ", as the monitor logged it",
+}
+
+
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence per momentum."""
     told: dict[float, list[BatchNormLayer]] = {}
@@ -64,7 +72,9 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
             told.setdefault(lag.momentum or 0.0, []).append(layer)
     for momentum, layers in told.items():
         source = next(lag.momentum_source for lag in subject.lags if lag.momentum == momentum)
-        yield _evidence(layers, momentum, f"momentum {momentum:g}, from the {source}", True)
+        yield _evidence(
+            layers, momentum, f"momentum {momentum:g}{_SOURCES.get(source or '', '')}", True
+        )
     unknown = [layer for layer in subject.layers if layer.momentum is None]
     measured = {
         layer.name: found for layer in unknown if (found := _measured(layer, subject.clock))

@@ -28,6 +28,7 @@ order (layers reused in one graph).
 from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import trajectory
+from bn_tb.rules import _fixes
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -37,7 +38,7 @@ LIMITS = {"negative": Limit(0.0, "variance", "a variance cannot be negative")}
 FIX = (
     "Use the framework's layer, or compute the variance around the mean and in float32 "
     "(E[x^2] - E[x]^2 cancels). If one layer is applied several times a step, give each use its "
-    "own statistics. Then fill in the statistics again with forward passes in training mode."
+    "own statistics. Then {recalibrate} estimates them anew."
 )
 
 
@@ -54,23 +55,26 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         if layer.variance is not None:
             below = layer.variance.minimum < limits["negative"]
             if below.any():
-                found.append((layer.name, layer.variance, int(below.argmax())))
+                found.append((layer, layer.variance, int(below.argmax())))
     if not found:
         return
-    names = [name for name, _, _ in found]
+    layers = [layer for layer, _, _ in found]
+    names = [layer.name for layer in layers]
     step = min(int(series.steps[at]) for _, series, at in found)
     loaded = all(at == 0 and not trajectory.changes(series).any() for _, series, at in found)
     since = "at all points" if loaded else f"from step {step} on"
     yield Evidence(
         message=(
             f"The moving variance of {layers_in_words(names)} is below 0 in some channel {since}: "
-            "evaluation takes the root of it."
+            "evaluation takes the root of it, which is no number."
         ),
         proof=tuple(
-            f"{name}: minimum {series.minimum[at]:.4g} at step {series.steps[at]}"
-            for name, series, at in found[:3]
+            f"{layer.name}: minimum {series.minimum[at]:.4g} at step {series.steps[at]}"
+            for layer, series, at in found[:3]
         ),
-        fix=LOADED if loaded else FIX,
+        fix=LOADED
+        if loaded
+        else FIX.format(recalibrate=_fixes.RECALIBRATE[_fixes.framework_of(layers)]),
         layers=tuple(names),
         step=step,
     )

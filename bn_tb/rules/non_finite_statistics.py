@@ -51,11 +51,11 @@ from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
 from bn_tb.runs.run import Run
 
 FIX = (
-    "Go back to the last checkpoint before this step, or reset the statistics of these layers and "
-    "fill them in with forward passes in training mode. To prevent it: drop the last incomplete "
-    "batch (drop_remainder=True, drop_last=True), keep the input of the layer in float32 under "
-    "mixed precision, and look at a batch before the forward pass, which updates the statistics: "
-    "to skip the step when the loss is not finite comes too late."
+    "Go back to the last checkpoint before this step; or, if the weights are finite, {recalibrate} "
+    "estimates the statistics anew. To prevent it: drop the last incomplete batch "
+    "(drop_remainder=True, drop_last=True), keep the input of the layer in float32 under mixed "
+    "precision, and look at a batch before the forward pass, which updates the statistics: to skip "
+    "the step when the loss is not finite comes too late."
 )
 
 
@@ -97,12 +97,18 @@ def _logged_no_more(subject: Subject) -> Iterator[Evidence]:
                 "that skip NaN, which PyTorch's writer refuses, look like this."
             ),
             proof=tuple(map(_line, entries[:3])),
-            fix=LOOK,
+            fix=_with_code(LOOK, subject, names),
             layers=tuple(names),
             step=end,
             severity=Severity.ERROR if likely else Severity.WARNING,
             confidence=Confidence.LIKELY if likely else Confidence.SUSPECT,
         )
+
+
+def _with_code(fix: str, subject: Subject, names: list[str]) -> str:
+    """Returns a fix with the code of the framework of some layers."""
+    layers = [layer for layer in subject.layers if layer.name in names]
+    return fix.format(recalibrate=_fixes.RECALIBRATE[_fixes.framework_of(layers)])
 
 
 def _becomes_nan(run: Run, end: End) -> bool:
@@ -131,7 +137,6 @@ def _hit(subject: Subject) -> Iterator[Evidence]:
     if not hits:
         return
     names = sorted(hits, key=lambda name: hits[name][0])
-    hit = [layer for layer in subject.layers if layer.name in hits]
     first_step = hits[names[0]][0]
     from_the_start = all(hits[name][1].startswith("not") for name in names)
     yield Evidence(
@@ -141,9 +146,7 @@ def _hit(subject: Subject) -> Iterator[Evidence]:
             f"{_origin(names, from_the_start)}. Every evaluation since then is worthless."
         ),
         proof=tuple(f"{name}: {hits[name][1]}" for name in names[:3]),
-        fix=LOADED.format(recalibrate=_fixes.RECALIBRATE[_fixes.framework_of(hit)])
-        if from_the_start
-        else FIX,
+        fix=_with_code(LOADED if from_the_start else FIX, subject, names),
         layers=tuple(names),
         step=first_step,
     )

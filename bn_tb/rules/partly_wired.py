@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from bn_tb.graph.graph_evidence import LayerWiring, Wiring
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._wiring import op_lines, uncollected, updates_of
+from bn_tb.rules._wiring import MOVING_FIX, op_lines, uncollected, updates_of
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -89,6 +89,11 @@ def _trained(layer: BatchNormLayer) -> bool:
     return all(update.wiring in (Wiring.TRAIN, Wiring.NONE) for update in updates_of(wiring))
 
 
+def _wiring_code(layers: list[BatchNormLayer]) -> str:
+    keras = all(layer.wiring and uncollected(layer.wiring) for layer in layers)
+    return _fixes.KERAS_WIRING if keras else _fixes.TF1_WIRING
+
+
 def _evidence(
     subject: Subject, layers: list[BatchNormLayer], severity: Severity
 ) -> Iterator[Evidence]:
@@ -101,9 +106,7 @@ def _evidence(
                 f"{'; the histograms move, so the program runs them in another way' * info}."
             ),
             proof=op_lines(layers, subject.graph),
-            fix=_fixes.KERAS_WIRING
-            if all(layer.wiring and uncollected(layer.wiring) for layer in layers)
-            else _fixes.TF1_WIRING,
+            fix=MOVING_FIX if info else _wiring_code(layers),
             layers=tuple(layer.name for layer in layers),
             severity=severity,
             confidence=Confidence.CONFIRMED if info else Confidence.LIKELY,

@@ -42,6 +42,8 @@ class Rule:
       keeps_fix: Whether its own fix stays when it is explained.
       covers: Codes that it makes superfluous where they speak of the same layers.
       once: Whether it is told once an experiment, in the first run that shows it.
+      tells_cost: Whether its findings say what those that they name as causes cost: accepted,
+        ignored and shown with these.
     """
 
     code: str
@@ -55,6 +57,7 @@ class Rule:
     keeps_fix: bool = False
     covers: tuple[str, ...] = ()
     once: bool = False
+    tells_cost: bool = False
 
     @property
     def about_updates(self) -> bool:

@@ -32,7 +32,7 @@ from collections.abc import Iterator, Mapping
 from bn_tb.evidence.lag import may_be_young
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules._training import proof_of_training
-from bn_tb.rules._words import count, layers_in_words
+from bn_tb.rules._words import count, layers_in_words, span
 from bn_tb.rules.rule import Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Severity
@@ -120,8 +120,10 @@ def _evidence(layers: list[BatchNormLayer], predicate: str, fix: str = FIX) -> E
     return Evidence(
         message=f"The moving statistics of {layers_in_words(names)} {predicate}.",
         proof=tuple(
-            f"{role.value} of {layers[0].name}: steps {sorted(set(series.steps.tolist()))[:3]}"
+            f"{role.value} of {layers[0].name}: {count(series.steps.size, 'point')}, "
+            f"{span(series.steps)}"
             for role, series in layers[0].statistics
+            if series.steps.size
         ),
         fix=fix,
         layers=tuple(names),

@@ -153,6 +153,9 @@ _REPLICA = re.compile(r"/replica_\d+$")  # tf.distribute: a variable's copy on o
 _OUTPUT = re.compile(r":\d+$")
 _UNIQUE = re.compile(r"_\d+$")
 _TREE_KEY = re.compile(r"\[['\"]?([^'\"\[\]]+)['\"]?\]")  # jax.tree_util.keystr: ['bn']['mean']
+_CLEANED_KEY = re.compile(r"__(?!_)(.+?)__(?=__|\.|$)")
+"""The same after tensorboardX has put `_` in place of what it finds illegal: `__bn____mean__`."""
+_NNX_VALUE = re.compile(r"[/.]+value$")  # Flax NNX: the leaf of a variable
 
 _FLAX_COLLECTION = re.compile(r"(?:^|(?<=[/.]))(?:batch_stats|params)[/.]")
 _FLAX_ENDS = {"mean": Role.MOVING_MEAN, "var": Role.MOVING_VARIANCE}
@@ -185,8 +188,9 @@ def parse_tag(tag: str, patterns: TagPatterns = TagPatterns()) -> ParsedTag | No
 @functools.lru_cache(1 << 16)  # the tags of one run, looked at by reader, layers, clock and rules
 def _known(tag: str) -> ParsedTag | None:
     name = _OUTPUT.sub("", _HISTOGRAM.sub("", tag))
-    if "[" in name:
-        name = _TREE_KEY.sub(r"/\1", name).lstrip("/.")
+    if "[" in name or "__" in name:
+        name = _TREE_KEY.sub(r"/\1", _CLEANED_KEY.sub(r"/\1", name)).lstrip("/.")
+    name = _NNX_VALUE.sub("", name)
     shared = _REPLICA.sub("", name)
     found = _statistic_or_weight(shared)
     if found is None:
@@ -200,7 +204,7 @@ def _known(tag: str) -> ParsedTag | None:
         return None
     layer = _FLAX_COLLECTION.sub("", layer + "/").rstrip("/.")
     # Haiku puts `~` between a module and its inner averages: `bn/~/mean_ema` belongs to `bn`.
-    return ParsedTag(tag, layer.removesuffix("/~"), role, reason)
+    return ParsedTag(tag, layer.removesuffix("/~").removesuffix("/_"), role, reason)
 
 
 def _taught(tag: str, patterns: TagPatterns) -> ParsedTag | None:

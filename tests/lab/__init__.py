@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 
 from tests.lab import (
+    jax_nets,
     keras_causes,
     keras_fit,
     loops,
@@ -80,6 +81,7 @@ BENCHES = {
         + names.PYTORCH_SCENARIOS,
         _without_tensorflow,
     ),
+    "jax": Bench("haiku", jax_nets.SCENARIOS, _without_tensorflow),
     "writers": Bench("tensorboardX", writers.SCENARIOS, _without_tensorflow),
 }
 """Name of the bench to its scenarios."""

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import bn_tb
+from bn_tb.errors import UsageError
 from bn_tb.repair.keras import values_of
 from tests.builders.ranks import run_in_two
 
@@ -198,3 +199,27 @@ def test_processes_of_a_group_write_the_statistics_of_all_their_batches(toy, tmp
     for layer, hidden in results:
         np.testing.assert_allclose(layer["running_mean"], hidden.mean(0), rtol=1e-4)
         np.testing.assert_allclose(layer["running_var"], hidden.var(0), rtol=1e-4)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_statistics_of_keras_that_are_not_finite_are_estimated_anew(package):
+    keras = pytest.importorskip(package)
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.layers.Input((4,)), norm, keras.layers.Dense(1)])
+    norm.moving_mean.assign(np.full(4, np.nan))
+    norm.moving_variance.assign(np.full(4, np.inf))
+    done = bn_tb.recalibrate(model, [np.random.randn(64, 4).astype("float32") + 3])
+    assert np.isfinite(np.asarray(norm.moving_mean)).all()
+    assert "recalibrated 1 layer from 1 batch\n" in str(done)
+    assert "its statistics were not finite" in str(done)
+
+
+def test_a_keras_model_that_renormalises_is_left_alone():
+    keras = pytest.importorskip("tf_keras")
+    norm = keras.layers.BatchNormalization(renorm=True)
+    model = keras.Sequential([keras.layers.Input((4,)), norm])
+    batches = [np.random.randn(64, 4).astype("float32") + 3]
+    for act in (bn_tb.check, bn_tb.recalibrate):
+        with pytest.raises(UsageError, match="renormalises"):
+            act(model, batches)
+    assert (np.asarray(norm.renorm_mean) == 0).all()

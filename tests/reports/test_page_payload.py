@@ -135,6 +135,15 @@ def test_epochs_count_as_the_updates_they_stand_for():
     assert mean["predicted"]["high"][0] > 0
 
 
+def test_layers_of_a_log_of_epochs_say_so():
+    epochs = page_cases.diagnosis("healthy")
+    epochs = dataclasses.replace(
+        epochs, subject=dataclasses.replace(epochs.subject, clock=Clock(10, 10, "epoch"))
+    )
+    (entry,) = json_report.document(Report((epochs,)))["runs"]
+    assert {layer["unit"] for layer in payload.run(entry, epochs)["layers"]} == {"epoch"}
+
+
 def test_half_a_layer_is_partly_wired():
     layer = page_cases.wiring("bn")
     idle = page_cases.wiring("bn", Wiring.NONE)

@@ -59,6 +59,18 @@ def test_a_counter_that_grows_beside_statistics_that_stand_means_momentum_0():
     assert "updates counted by a: 0 at step 0, 40 at step 40" in finding.evidence
 
 
+@pytest.mark.parametrize(("pace", "fix"), [(1, "momentum=0.9"), (0, 'mutable=["batch_stats"]')])
+def test_counters_of_haiku_get_no_advice_for_pytorch(pace, fix):
+    curves = {
+        "bn/~/mean_ema/average": histogram(STEPS, constant(0, 41)),
+        "bn/~/var_ema/average": histogram(STEPS, constant(0, 41)),
+        "linear/w": histogram(STEPS, trained(_rng(), 41)),
+    }
+    finding = _finding(run(curves, {"bn/~/mean_ema/counter": scalar(STEPS, pace * STEPS)}))
+    assert fix in finding.fix
+    assert "model.eval()" not in finding.fix and "nn.BatchNorm2d" not in finding.fix
+
+
 def test_counters_that_stand_in_some_layers_mean_layers_held_in_evaluation_mode():
     finding = _finding(_run(0 * STEPS, others=STEPS))
     assert finding.layers == ("a",)

@@ -7,11 +7,13 @@ import pkgutil
 import re
 import subprocess
 import sys
+import types
 
 import numpy as np
 import pytest
 
 import bn_tb.rules
+from bn_tb.layers import find_layers
 from bn_tb.rules._causes import Cause
 from tests.places import ROOT
 
@@ -70,6 +72,7 @@ KERAS = (
     "for weight in model.non_trainable_weights:",
     "tf.summary.histogram(weight.path",
     "layers.BatchNormalization(axis=-1)",
+    "discriminator.trainable = True",
     'for layer in model.layers:\n    if getattr(layer, "renorm"',
 )
 TF1 = (
@@ -85,8 +88,11 @@ TF1 = (
     "named = {v.op.name: v for v in tf.global_variables()}",
 )
 MONITORS = tuple(f"from bn_tb.monitor.{name} " for name in ("pytorch", "lightning", "keras", "tf1"))
-JAX = ("logits, updates = model.apply(", "for path, value in jax.tree_util.")
-"""Read against the documentation of Flax and JAX, and not run: neither is installed here."""
+JAX = (
+    'variables = {"params": params',
+    "leaves = jax.tree_util.",
+    "logits, state = net.apply(",
+)
 
 
 def test_all_code_that_is_printed_is_run_here():
@@ -228,6 +234,110 @@ def test_keras_code_does_what_it_says(package, tmp_path):
             exec(snippet("tf.summary.histogram(weight.path"), space | {"weight": norm.moving_mean})
     (run,) = bn_tb.read_logdir(tmp_path)
     assert any("moving_variance" in tag for tag in run.histograms)
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_keras_layers_that_are_made_trainable_move_though_the_model_was_fitted_before(package):
+    keras = pytest.importorskip(package)
+    norm = keras.layers.BatchNormalization()
+    model = keras.Sequential([keras.layers.Input((4,)), norm, keras.layers.Dense(1)])
+    norm.trainable = False
+    space = {"model": model, "optimizer": "sgd", "loss": "mse"}
+    model.compile("sgd", "mse")
+    data = np.random.randn(32, 4).astype("float32") + 3
+    model.fit(data, data[:, :1], verbose=0)
+    assert (values(norm) == 0).all()
+    exec(snippet("model.trainable = True\nfor layer"), space)
+    model.fit(data, data[:, :1], verbose=0)
+    assert (values(norm) != 0).all()
+
+
+@pytest.mark.parametrize("package", ["keras", "tf_keras"])
+def test_the_discriminator_of_a_gan_is_trained_by_its_own_step_alone(package):
+    keras = pytest.importorskip(package)
+    norm = keras.layers.BatchNormalization()
+    discriminator = keras.Sequential([keras.layers.Input((4,)), norm, keras.layers.Dense(1)])
+    generator = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(4)])
+    discriminator.compile("sgd", "mse")
+    discriminator.trainable = False
+    start = keras.layers.Input((3,))
+    combined = keras.Model(start, discriminator(generator(start)))
+    combined.compile("sgd", "mse")
+    images, noise = np.random.randn(8, 4) + 3, np.random.randn(8, 3)
+    space = {"discriminator": discriminator, "combined": combined, "images": images}
+    space |= {"noise": noise, "labels": np.ones((8, 1)), "wanted": np.ones((8, 1))}
+    own, frozen, both = snippet("discriminator.trainable = True").partition(
+        "discriminator.trainable = False"
+    )
+    exec(own, space)
+    after_own = discriminator.get_weights()
+    assert (values(norm) != 0).all()
+    exec(frozen + both, space)
+    assert all(map(np.array_equal, after_own, discriminator.get_weights()))
+
+
+@pytest.fixture
+def jax():
+    """JAX is in the extra `dev`; who installed another one has neither it nor Flax."""
+    jax = pytest.importorskip("jax", reason="JAX is not installed")
+    return {"jax": jax, "np": np, "x": jax.numpy.asarray(np.random.randn(16, 3) * 3 + 5)}
+
+
+@pytest.fixture
+def linen(jax):
+    nn = pytest.importorskip("flax.linen", reason="Flax is not installed")
+
+    class Net(nn.Module):
+        @nn.compact
+        def __call__(self, x, train):
+            return nn.Dense(2)(nn.BatchNorm(use_running_average=not train)(x))
+
+    class State(dict):
+        batch_stats = property(lambda self: self["batch_stats"])
+        replace = lambda self, **new: State(self, **new)  # noqa: E731
+
+    model = Net()
+    made = model.init(jax["jax"].random.key(0), jax["x"], train=False)
+    return jax | {"model": model, "params": made["params"], "state": State(made)}
+
+
+def test_flax_linen_keeps_its_statistics_and_logs_them(linen, tmp_path):
+    writer = pytest.importorskip("tensorboardX").SummaryWriter(str(tmp_path))
+    exec(snippet('variables = {"params": params'), linen)
+    assert (np.asarray(linen["state"].batch_stats["BatchNorm_0"]["mean"]) != 0).all()
+    exec(snippet("leaves = jax.tree_util."), linen | {"writer": writer, "step": 0})
+    writer.close()
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert [layer.name for layer in find_layers(run)] == ["BatchNorm_0"]
+
+
+def test_flax_nnx_is_in_training_mode_afterwards_and_logs_its_statistics(jax, tmp_path):
+    nnx = pytest.importorskip("flax.nnx", reason="Flax is not installed")
+    writer = pytest.importorskip("tensorboardX").SummaryWriter(str(tmp_path))
+    rngs = nnx.Rngs(0)
+    model = nnx.Sequential(nnx.Linear(3, 4, rngs=rngs), nnx.BatchNorm(4, rngs=rngs))
+    model.eval()
+    exec(snippet("model.train()"), {"model": model})
+    nnx.jit(lambda model, x: model(x))(model, jax["x"])
+    state = types.SimpleNamespace(batch_stats=nnx.state(model, nnx.BatchStat))
+    exec(snippet("leaves = jax.tree_util."), jax | {"writer": writer, "step": 0, "state": state})
+    writer.close()
+    (run,) = bn_tb.read_logdir(tmp_path)
+    (layer,) = find_layers(run)
+    assert layer.mean.minimum[0] != 0
+
+
+def test_haiku_hands_back_the_state_with_its_statistics(jax):
+    haiku = pytest.importorskip("haiku", reason="Haiku is not installed")
+
+    def norm(x, is_training):
+        return haiku.BatchNorm(True, True, 0.9)(x, is_training)
+
+    net = haiku.without_apply_rng(haiku.transform_with_state(norm))
+    params, state = net.init(jax["jax"].random.key(0), jax["x"], is_training=True)
+    space = jax | {"net": net, "params": params, "state": state}
+    exec(snippet("logits, state = net.apply("), space)
+    assert (np.asarray(space["state"]["batch_norm/~/mean_ema"]["average"]) != 0).all()
 
 
 def test_the_averages_of_batch_renormalisation_make_evaluation_compute_what_training_does():

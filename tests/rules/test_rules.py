@@ -105,6 +105,16 @@ def test_a_log_that_is_sparse_bounds_what_is_left_of_a_batch_by_its_own_points()
     assert "between step 100 and step 300" in finding.message
 
 
+@pytest.mark.parametrize("code", ["BN401", "BN404", "BN405"])
+def test_updates_that_run_in_another_way_need_no_fix(code):
+    wired = cases_graphs._wiring("other")
+    fields = {"in_update_ops": False, "keras": True} if code == "BN404" else {}
+    unwired = cases_graphs._wiring(mean=(Wiring.NONE,), **fields)
+    judged = cases_graphs._judged(unwired, wired, histograms=cases_graphs._moving())
+    (found,) = evidence(code, judged)
+    assert found.severity is Severity.INFO and found.fix.startswith("Nothing, while")
+
+
 def _parted():
     steps = np.arange(9)
     good, bad = np.linspace(0.3, 0.99, 9), np.full(9, 0.3)

@@ -108,6 +108,7 @@ def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> 
         listed
         | {
             "trusted_from": judged.trusted_from,
+            "unit": diagnosis.subject.clock.unit,
             "spark": {"mean": _spark(layer.mean), "variance": _spark(layer.variance)},
         }
         for listed, judged, layer in zip(

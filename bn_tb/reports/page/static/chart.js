@@ -25,7 +25,7 @@ export function sharedCursor() {
  *
  * @param {object} spec
  *   title: what is drawn; label: the same for screen readers, with the message of the picture;
- *   domain: [first step, last step];
+ *   domain: [first step, last step];  unit: what a step is, 'step' or 'epoch';
  *   series: [{label, tone, steps, values | low and high, dashed}], bands before lines; a dashed
  *   band is drawn as its two edges; with `names` a hollow point a step, each with its name;
  *   levels: [{value, label}] horizontal reference lines;
@@ -36,6 +36,7 @@ export function sharedCursor() {
  * @param {object} cursor from `sharedCursor`
  */
 export function chart(spec, cursor) {
+  const { unit = 'step' } = spec;
   const shownStep = html('span', { class: 'at-step' });
   const whole = html('button', { class: 'plain', type: 'button', hidden: true, click: () => { cursor.zoom(null); plot.focus(); } }, 'Show all steps');
   const keys = spec.series.filter((series) => series.label).map((series) => legendKey(series, spec));
@@ -58,11 +59,11 @@ export function chart(spec, cursor) {
   };
   const move = (to) => {
     const texts = keys.map((key) => key.show(to)).filter(Boolean);
-    shownStep.textContent = to === null ? '' : `step ${step(to)}`;
+    shownStep.textContent = to === null ? '' : `${unit} ${step(to)}`;
     drawn?.cursor(to);
     if (to !== null) {
       plot.setAttribute('aria-valuenow', to);
-      plot.setAttribute('aria-valuetext', `step ${step(to)}: ${texts.join(', ')}`);
+      plot.setAttribute('aria-valuetext', `${unit} ${step(to)}: ${texts.join(', ')}`);
     }
   };
   cursor.follow(move, draw);

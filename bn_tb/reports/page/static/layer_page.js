@@ -48,7 +48,7 @@ function facts(judged) {
     ['Initial value left', left === null ? 'unknown' : share(left)],
     ['Trusted from', trustedFrom(judged)],
     ['Momentum', judged.momentum === null ? 'unknown' : `${value(judged.momentum)} (${momentumSource(judged.momentum_source)})`],
-    ['Last change', judged.last_change_step === null ? 'never' : `step ${step(judged.last_change_step)}`],
+    ['Last change', judged.last_change_step === null ? 'never' : `${judged.unit} ${step(judged.last_change_step)}`],
   ];
   return html('dl', { class: 'facts' }, entries.map(([name, text]) => html('div', {}, html('dt', {}, name), html('dd', {}, text))));
 }
@@ -57,7 +57,7 @@ function trustedFrom(judged) {
   if (judged.verdict === 'stale') return 'never';
   const { trusted_from: from, last_step: last } = judged;
   if (from === null) return 'unknown';
-  return `step ${step(from)}${from > last ? `, after the end at ${step(last)}` : ''}`;
+  return `${judged.unit} ${step(from)}${from > last ? `, after the end at ${step(last)}` : ''}`;
 }
 
 function momentumSource(name) {
@@ -78,8 +78,9 @@ function statisticChart(statistic, judged, left, domain, cursor) {
   }));
   return chart({
     title,
-    label: `${title} over steps. ${stuck ? `It never left its initial value ${initial}.` : `Last median ${value(bands[4].at(-1))}, initial value ${initial}.`}`,
+    label: `${title} over ${judged.unit}s. ${stuck ? `It never left its initial value ${initial}.` : `Last median ${value(bands[4].at(-1))}, initial value ${initial}.`}`,
     domain,
+    unit: judged.unit,
     log: statistic.kind === 'variance',
     series: [...nested, { label: stuck ? 'all channels' : 'median', tone, steps, values: bands[4] }, ...predicted(statistic, judged), ...saved(statistic, tone)],
     levels: [{ value: initial, label: stuck ? `still at the initial value ${initial}${wouldBe(left)}` : `initial value ${initial}` }],

@@ -55,5 +55,5 @@ function meter(weight) {
 
 function trusted(layer) {
   if (layer.verdict === 'stale') return 'never';
-  return layer.trusted_from === null ? null : `step ${step(layer.trusted_from)}`;
+  return layer.trusted_from === null ? null : `${layer.unit} ${step(layer.trusted_from)}`;
 }

@@ -6,6 +6,7 @@ import { capital, share, value } from './words.js';
 /** Returns the charts of metrics, with the steps shaded in which evaluation could not be trusted. */
 export function metricCharts(run, cursor, domain = stepDomain(run)) {
   return run.metrics.map((metric) => chart({
+    unit: metric.curves.every((curve) => curve.tag.startsWith('epoch_')) ? 'epoch' : 'step',
     title: capital(metric.metric),
     label: `${metric.metric} over steps, training and evaluation`,
     domain,

@@ -30,7 +30,7 @@ export function drawPlot(plot, spec, zoomed, width) {
   plot.setAttribute('aria-valuemax', Math.round(domain[1]));
   plot.replaceChildren(
     cut(width, zoomed, region(spec.region, x)),
-    axes(x, y, width, format, log),
+    axes(x, y, width, format, log, spec.unit),
     cut(width, zoomed, spec.series.map((series) => drawSeries(series, x, y)),
       (spec.levels ?? []).map((level) => referenceLine(level, y, width)),
       (spec.marks ?? []).map((mark) => verticalMark(mark, x))),
@@ -61,7 +61,7 @@ function drawSelection(selection, steps, x) {
   selection.setAttribute('width', steps ? right - left : 0);
 }
 
-function axes(x, y, width, format, log) {
+function axes(x, y, width, format, log, unit = 'step') {
   const bottom = HEIGHT - MARGIN.bottom;
   return svg('g', { class: 'axes' },
     y.ticks(4).map((tick) => [
@@ -70,7 +70,7 @@ function axes(x, y, width, format, log) {
         log ? `10${superscript(Math.round(Math.log10(tick)))}` : format(tick)),
     ]),
     svg('line', { class: 'axis', x1: MARGIN.left, x2: width - MARGIN.right, y1: bottom, y2: bottom }),
-    svg('text', { x: MARGIN.left - 8, y: bottom + 16, 'text-anchor': 'end' }, 'step'),
+    svg('text', { x: MARGIN.left - 8, y: bottom + 16, 'text-anchor': 'end' }, unit),
     stepTicks(x, width).map((tick) => [
       svg('line', { class: 'axis', x1: x.at(tick), x2: x.at(tick), y1: bottom, y2: bottom + 4 }),
       svg('text', { x: x.at(tick), y: bottom + 16, 'text-anchor': 'middle' }, step(tick)),

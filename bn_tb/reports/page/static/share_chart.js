@@ -6,7 +6,7 @@ import { share, step, value } from './words.js';
 /** The step from which a layer may be trusted, as a mark of a chart. */
 export function trustedMark(judged) {
   return judged.trusted_from !== null && judged.trusted_from > judged.first_step && judged.trusted_from <= judged.last_step
-    ? [{ step: judged.trusted_from, label: `trusted from step ${step(judged.trusted_from)}`, tone: 'healthy' }] : [];
+    ? [{ step: judged.trusted_from, label: `trusted from ${judged.unit} ${step(judged.trusted_from)}`, tone: 'healthy' }] : [];
 }
 
 /** Returns how much of the initial value is left, as it is and as the momentum predicts. */
@@ -21,6 +21,7 @@ export function shareChart(data, judged, domain, cursor) {
     title: 'Initial value left in evaluation',
     label: data.stuck ? 'All of the initial value is left.' : `Share of the initial value that is left; at the end ${share(judged.initial_weight)}.`,
     domain,
+    unit: judged.unit,
     range: [0, 1.06],
     format: share,
     series,
