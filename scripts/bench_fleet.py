@@ -208,11 +208,13 @@ def known_runs(folder: pathlib.Path) -> None:
         run.mkdir(parents=True, exist_ok=True)
         (run / template.name).touch()
     found = find_runs(str(folder / "logs"))
-    rows = judge(Task(tuple(run for run in found if run.size)))
+    judged = judge(Task(tuple(run for run in found if run.size)))
+    rows = {os.path.dirname(row["run"]): row for row in judged}
     with Cache(str(folder / "cache"), Options()) as cache:
         cache.put(
-            (part, [rows[number % len(rows)] | {"run": part.found[0].name}])
-            for number, part in enumerate(experiments(found))
+            (part, [rows[os.path.dirname(run.name)] | {"run": run.name}])
+            for part in experiments(found)
+            for run in part.found
         )
     cached = (str(folder / "logs"), f"--cache={folder}/cache")
     seconds = measured(

@@ -21,7 +21,7 @@ from bn_tb.rules.verdict import Severity
 
 RUN_ROWS = 30
 """Runs up to which all have a row of the table; a screen holds about so many."""
-ROWS_PER_VERDICT = 8
+ROWS_PER_VERDICT = 4
 """Rows of one verdict where there are more runs, unless `verbose`."""
 NAMED_RUNS = 2
 """Runs named in a shared row."""

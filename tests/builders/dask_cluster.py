@@ -32,6 +32,7 @@ class DaskCluster:
             | {
                 "PYTHONPATH": str(ROOT),
                 "BN_TB_TEST_PIPES": str(folder),
+                "DASK_DISTRIBUTED__WORKER__PRELOAD": str(PRELOAD),
                 "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "2",
             }
         )
@@ -65,12 +66,15 @@ class DaskCluster:
                 "--nthreads",
                 "1",
                 "--no-dashboard",
-                "--preload",
-                PRELOAD,
                 "--death-timeout",
                 "30",
             )
         )
+
+    def for_workers_of_our_own(self):
+        """Returns the environment in which `--scheduler=local` starts workers like these."""
+        names = ("BN_TB_TEST_PIPES", "DASK_DISTRIBUTED__WORKER__PRELOAD")
+        return {name: self._environment[name] for name in names}
 
     def held(self):
         """Yields, once the run `slow` is being judged, the process id of its worker."""

@@ -1,5 +1,8 @@
 """Remote places: one listing, few large requests, faults that cost one object."""
 
+import threading
+import time
+
 import pytest
 
 from bn_tb.files import place, remote
@@ -111,6 +114,29 @@ def test_refused_requests_are_tried_again(store, logs):
     store.fault = every_other
     assert [run.files[0].status for run in read_logdir(url)] == ["ok"] * 3
     assert len(seen) > 4
+
+
+def test_small_objects_of_a_slow_store_are_waited_for_together(store, logs):
+    url = store.upload(logs, "slow")
+    all_asked = threading.Barrier(3)
+    store.fault = lambda request: "/slow/" in request and all_asked.wait(30) < 0
+    assert [run.files[0].status for run in read_logdir(url)] == ["ok"] * 3
+
+
+def test_an_answer_that_does_not_come_is_asked_for_again(store, logs):
+    url = store.upload(logs, "stuck")
+    remote.use({url: {"config_kwargs": {"read_timeout": 1}}})
+    seen = set()
+
+    def late_at_first(request):
+        if "/stuck/" in request and request not in seen:
+            seen.add(request)
+            time.sleep(2)
+        return 0
+
+    store.fault = late_at_first
+    assert [run.files[0].status for run in read_logdir(url)] == ["ok"] * 3
+    assert len(store.reads("/stuck/")) > len(seen) == 3
 
 
 def test_an_object_that_nobody_may_read_costs_one_line(store, logs):

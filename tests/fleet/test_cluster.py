@@ -1,8 +1,10 @@
 """A cluster gives the local verdicts, whatever dies meanwhile."""
 
 import concurrent.futures
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,27 +91,60 @@ def test_a_run_that_kills_its_workers_costs_one_row(two_workers, logs):
     assert {one.verdict for one in rows.values()} == {"stale"}
 
 
-def test_ctrl_c_leaves_a_partial_report(two_workers, logs, tmp_path, capsys):
+@contextlib.contextmanager
+def held_command(cluster, logs, cache, scheduler, **options):
+    """Runs the command line on a cluster until all runs but `slow`, which a worker holds, are done.
+
+    Yields:
+      The process and the id of the worker's process.
+    """
     command = [sys.executable, "-m", "bn_tb.analyze", str(logs), "--format=json"]
-    command += [f"--cache={tmp_path}/cache", f"--scheduler={two_workers.file}"]
-    (logs / "slow").rename(tmp_path / "slow")
-    analyze.main(command[3:])
-    capsys.readouterr()
-    (tmp_path / "slow").rename(logs / "slow")
-    with two_workers.held() as held:
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-        )
+    command += [f"--cache={cache}", f"--scheduler={scheduler}"]
+    options["env"] = os.environ | {"PYTHONPATH": str(ROOT)} | options.get("env", {})
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    (logs / "slow").rename(logs.parent / "slow")
+    analyze.main([str(logs), f"--cache={cache}", "--format=json"])
+    (logs.parent / "slow").rename(logs / "slow")
+    with cluster.held() as held, subprocess.Popen(command, **pipes, **options) as process:
         worker = held.worker()
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
-        os.kill(worker, signal.SIGKILL)
-    assert process.returncode == 2
-    assert err == b"bn_tb: interrupted: 1 of 5 runs were not judged\n"
+        yield process, worker
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(worker, signal.SIGKILL)
+
+
+def assert_partial(process, problem):
+    """Asserts that a command reports all runs but one, says so and ends with 2."""
+    out, err = process.communicate()
+    assert err.decode() == f"bn_tb: {problem}: 1 of 5 runs were not judged\n"
     assert [run["run"] for run in json.loads(out)["runs"]] == ["a", "b", "x", "y"]
+    assert process.returncode == 2
+
+
+def test_ctrl_c_leaves_a_partial_report(two_workers, logs, tmp_path):
+    with held_command(two_workers, logs, tmp_path / "c", two_workers.file) as (process, _):
+        process.send_signal(signal.SIGINT)
+        assert_partial(process, "interrupted")
+
+
+def test_a_killed_scheduler_leaves_a_partial_report(tmp_path, logs):
+    (tmp_path / "own").mkdir()
+    with (
+        running(tmp_path / "own") as cluster,
+        held_command(cluster, logs, tmp_path / "c", cluster.file) as (process, _),
+    ):
+        os.kill(cluster.scheduler.pid, signal.SIGKILL)
+        assert_partial(process, "the scheduler is gone")
+
+
+def test_ctrl_c_at_a_terminal_which_workers_of_our_own_get_too(two_workers, logs, tmp_path):
+    own = {"env": two_workers.for_workers_of_our_own(), "start_new_session": True}
+    with held_command(two_workers, logs, tmp_path / "c", "local:1", **own) as (process, _):
+        os.killpg(process.pid, signal.SIGINT)
+        assert_partial(process, "interrupted")
+
+
+def test_workers_of_our_own_give_the_local_verdicts(logs):
+    assert summary(judged("local:2", logs).diagnoses) == summary(diagnose(read_logdir(logs)))
 
 
 def test_a_lost_nanny_takes_its_worker_along_and_the_other_goes_on(tmp_path, logs, in_background):
@@ -119,20 +154,34 @@ def test_a_lost_nanny_takes_its_worker_along_and_the_other_goes_on(tmp_path, log
         worker = held.worker()
         nanny = next(one for one in cluster.workers if os.getpgid(worker) == one.pid)
         os.kill(nanny.pid, signal.SIGKILL)
-        os.kill(worker, signal.SIGKILL)
         assert summary(outcome.result().diagnoses) == summary(diagnose(read_logdir(logs)))
 
 
-def test_a_lost_scheduler_leaves_what_was_judged(tmp_path, logs, in_background):
+@pytest.mark.skipif(not shutil.which("openssl"), reason="needs openssl")
+def test_certificates_are_those_of_the_configuration_of_dask(tmp_path, logs):
+    import dask
+
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    command = ["openssl", "req", "-x509", "-nodes", "-newkey", "rsa:2048", "-subj", "/CN=bn_tb"]
+    command += ["-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    settings = {"default-scheme": "tls", "require-encryption": True}
+    settings["tls.ca-file"] = str(certificate)
+    for role in ("scheduler", "worker", "client"):
+        settings[f"tls.{role}.key"], settings[f"tls.{role}.cert"] = str(key), str(certificate)
+    comm = {f"distributed.comm.{name}": value for name, value in settings.items()}
+    environment = {
+        f"DASK_{name.replace('.', '__').replace('-', '_').upper()}": str(value)
+        for name, value in comm.items()
+    }
     (tmp_path / "own").mkdir()
-    with running(tmp_path / "own") as cluster, cluster.held() as held:
-        outcome = in_background(cluster.file, logs)
-        held.worker()
-        os.kill(cluster.scheduler.pid, signal.SIGKILL)
-        lost = outcome.result()
-    assert lost.problem.startswith("the scheduler is gone: ")
-    assert len(lost.diagnoses) < 5
-    assert {one.verdict for one in lost.diagnoses} <= {"stale"}
+    with (
+        dask.config.set(comm),
+        running(tmp_path / "own", workers=1, **environment) as cluster,
+    ):
+        assert cluster.address().startswith("tls://")
+        outcome = judged(cluster.address(), logs)
+    assert summary(outcome.diagnoses) == summary(diagnose(read_logdir(logs)))
 
 
 def test_a_worker_with_another_bn_tb_is_refused_before_the_first_run(tmp_path, logs):

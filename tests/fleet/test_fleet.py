@@ -54,11 +54,25 @@ def verdicts(text):
     return runs
 
 
-def test_a_bucket_on_a_cluster_gives_the_local_verdicts_though_a_worker_dies(
+def refusing_each_at_first():
+    """Returns a fault: each object is refused once, some as throttled, some as failed."""
+    seen = set()
+
+    def fault(request):
+        if not request.startswith("GET /runs/sweep/") or request in seen:
+            return 0
+        seen.add(request)
+        return 503 if len(seen) % 2 else 500
+
+    return fault
+
+
+def test_a_bad_bucket_on_a_cluster_gives_the_local_verdicts_though_a_worker_dies(
     sweep, tmp_path, capsys
 ):
     with serving() as store, running(tmp_path) as cluster, cluster.held() as held:
         url = store.upload(sweep, "sweep")
+        store.fault = refusing_each_at_first()
         options = tmp_path / "options.json"
         options.write_text(json.dumps(store.options))
         access, cache = f"--storage_options={options}", tmp_path / "cache"
