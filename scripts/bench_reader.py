@@ -4,13 +4,17 @@
 
 Data: (a) TF1 style, 2,000 steps with one merged summary of 120 histograms and 2 scalars each, 40
 of them batch-norm statistics, about 140 MB; (b) the same as TF2 writes it, one record per tag and
-step, about 190 MB; (c) 1,000 small runs; (d) as (b) with ten times the steps. The floor is reading
-the files in windows and one CRC-32C pass over them. All programs run one after the other in each
-round, and the medians over the rounds are compared, so that a busy machine slows all of them.
-EventAccumulator takes minutes: it reads the first twentieth, and its time is multiplied.
+step, about 190 MB; (ea) and (eb) the same with weights, which are decoded, in place of activations,
+which are not; (c) 1,000 small runs; (d) as (b) with ten times the steps. The floor is reading the
+files in windows and one CRC-32C pass over them. All programs run one after the other in each round,
+and the medians over the rounds are compared, so that a busy machine slows all of them; processor
+time says more where others use the machine too. EventAccumulator takes minutes: it reads the first
+twentieth, and its time is multiplied. The last row, `whole process`, is `bn_tb.analyze` on one of
+the small runs, beside Python that imports numpy alone, which is its floor.
 """
 
 import functools
+import multiprocessing
 import os
 import pathlib
 import statistics
@@ -20,6 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -28,10 +33,13 @@ from absl import app, flags
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import bn_tb  # noqa: E402
 from bn_tb.events.masked_crc import masked_crc  # noqa: E402
 from bn_tb.sources.logdir import read_logdir  # noqa: E402
 
-_ONLY = flags.DEFINE_list("only", ["a", "b", "c", "d"], "Which data sets to measure.")
+_ONLY = flags.DEFINE_list(
+    "only", ["a", "b", "ea", "eb", "c", "d", "whole"], "Which data sets to measure."
+)
 _ROUNDS = flags.DEFINE_integer("rounds", 5, "Rounds; medians are compared.", lower_bound=1)
 _PEERS = flags.DEFINE_bool("peers", True, "Whether to measure TensorBoard's two readers.")
 _FOLDER = flags.DEFINE_string("folder", "", "Keeps the data here and takes it from here.")
@@ -105,36 +113,38 @@ def histogram_tensor(values: np.ndarray) -> bytes:
     return b"\x08\x02" + field(2, shape) + field(4, rows.tobytes())
 
 
-def tags() -> list[tuple[str, float]]:
+def tags(weights: bool) -> list[tuple[str, float]]:
     """Histogram tags, and what their values start from."""
     layers = [f"model/block{n}/batch_normalization" for n in range(LAYERS)]
     found = [(f"{layer}/moving_mean", 0.0) for layer in layers]
     found += [(f"{layer}/moving_variance", 1.0) for layer in layers]
-    return found + [(f"model/activation{n}/output", 0.1) for n in range(WEIGHTS)]
+    others = "model/block{}/conv/kernel" if weights else "model/activation{}/output"
+    return found + [(others.format(n), 0.1) for n in range(WEIGHTS)]
 
 
-def steps_of_tf1(steps: int) -> Iterator[bytes]:
+def steps_of_tf1(steps: int, weights: bool) -> Iterator[bytes]:
     """One record per step."""
     yield record(double(1, 1.6e9) + field(3, b"brain.Event:2"))
     for step in range(steps):
         values = [
             field(1, tag.encode()) + field(5, histogram_proto(channels(step, offset)))
-            for tag, offset in tags()
+            for tag, offset in tags(weights)
         ]
         for tag in ("loss", "accuracy"):
             values.append(field(1, tag.encode()) + b"\x15" + struct.pack("<f", 1 / (step + 1)))
         yield event(step, values)
 
 
-def steps_of_tf2(steps: int, count: int | None = None) -> Iterator[bytes]:
+def steps_of_tf2(steps: int, weights: bool, count: int | None = None) -> Iterator[bytes]:
     """One record per tag and step, of the first `count` histogram tags."""
     yield record(double(1, 1.6e9) + field(3, b"brain.Event:2"))
     histograms, scalars = (field(1, field(1, name)) for name in (b"histograms", b"scalars"))
     content = [
-        (field(1, tag.encode()) + field(9, histograms), offset) for tag, offset in tags()[:count]
+        (field(1, tag.encode()) + field(9, histograms), offset)
+        for tag, offset in tags(weights)[:count]
     ]
     for step in range(steps):
-        tensors = {offset: histogram_tensor(channels(step, offset)) for _, offset in tags()}
+        tensors = {offset: histogram_tensor(channels(step, offset)) for _, offset in tags(weights)}
         for head, offset in content:
             yield event(step, [head + field(8, tensors[offset])])
         for tag in ("loss", "accuracy"):
@@ -148,14 +158,15 @@ def write(folder: pathlib.Path, name: str, steps: int) -> pathlib.Path:
     if target.exists():
         return target
     if name == "c":
-        content = b"".join(steps_of_tf2(steps, 20))
+        content = b"".join(steps_of_tf2(steps, False, 20))
         for run in range(RUNS):
             (target / f"run{run:04}").mkdir(parents=True)
             (target / f"run{run:04}" / FILE).write_bytes(content)
         return target
     target.mkdir(parents=True)
     with open(target / FILE, "wb") as file:
-        for data in (steps_of_tf1 if name == "a" else steps_of_tf2)(steps):
+        records = steps_of_tf1 if name.endswith("a") else steps_of_tf2
+        for data in records(steps, name.startswith("e")):
             file.write(data)
     return target
 
@@ -173,6 +184,22 @@ def read_ours(folder: pathlib.Path) -> None:
     """Reads all runs as `bn_tb.analyze` does."""
     for run in read_logdir(folder, jobs=os.cpu_count() or 1):
         assert run.histograms and run.files[0].status == "ok", run.files
+
+
+def judge_ours(folder: pathlib.Path) -> None:
+    """Reads and judges all runs as `bn_tb.analyze` does."""
+    assert bn_tb.diagnose(read_logdir(folder, jobs=os.cpu_count() or 1))
+
+
+def analyze(file: pathlib.Path) -> None:
+    """The command on one small run, as a process of its own."""
+    command = [sys.executable, "-m", "bn_tb.analyze", str(file)]
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+
+
+def import_numpy(_: pathlib.Path) -> None:
+    """What no program that uses numpy can do without."""
+    subprocess.run([sys.executable, "-c", "import numpy"], check=True)
 
 
 def read_data_server(folder: pathlib.Path, checksums: bool = True) -> None:
@@ -204,11 +231,21 @@ def read_accumulator(folder: pathlib.Path) -> None:
                     tensor_util.make_ndarray(point.tensor_proto)
 
 
-def seconds(work: Callable[[pathlib.Path], None], folder: pathlib.Path) -> float:
-    """Wall time of one call."""
-    start = time.perf_counter()
+class Spent(NamedTuple):
+    """Seconds that something took: on the clock, and of all processors."""
+
+    wall: float
+    processor: float
+
+
+def spent(work: Callable[[pathlib.Path], None], folder: pathlib.Path, parts: int) -> Spent:
+    """Measures one call, with the processes that it starts and waits for; times `parts`."""
+    start, before = time.perf_counter(), sum(os.times()[:4])
     work(folder)
-    return time.perf_counter() - start
+    for child in multiprocessing.active_children():
+        child.join()
+    processor = sum(os.times()[:4]) - before
+    return Spent((time.perf_counter() - start) * parts, processor * parts)
 
 
 def peak_megabytes(folder: pathlib.Path) -> float:
@@ -220,38 +257,66 @@ def peak_megabytes(folder: pathlib.Path) -> float:
     return int(done.stdout.split("VmHWM:")[1].split()[0]) / 1024
 
 
+Work = tuple[Callable[[pathlib.Path], None], pathlib.Path, int]
+"""What to call, with which folder, and by what to multiply its time."""
+
+
 def main(_: list[str]) -> None:
     """Writes what is missing, measures, prints."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(_FOLDER.value or temporary)
         for name in _ONLY.value:
-            steps = {"a": STEPS, "b": STEPS, "c": 10, "d": 10 * STEPS}[name]
+            if name == "whole":
+                small = next(write(folder, "c", 10).rglob("*tfevents*"))
+                compare(
+                    "whole process",
+                    {"floor": (import_numpy, small, 1), "bn_tb": (analyze, small, 1)},
+                )
+                continue
+            steps = {"c": 10, "d": 10 * STEPS}.get(name, STEPS)
+            target = write(folder, name, steps)
             sample = write(folder, name, steps // SAMPLE) if name in "ab" else None
-            measure(name, write(folder, name, steps), sample)
+            size = sum(path.stat().st_size for path in target.rglob("*tfevents*"))
+            peak = peak_megabytes(target)
+            compare(
+                f"({name}) {size / 1e6:.0f} MB, peak resident {peak:.0f} MB",
+                works(name, target, sample),
+            )
 
 
-def measure(name: str, folder: pathlib.Path, sample: pathlib.Path | None) -> None:
-    """Prints the table of one data set."""
-    works: dict[str, tuple[Callable[[pathlib.Path], None], pathlib.Path, int]]
-    works = {"floor": (read_floor, folder, 1), "bn_tb": (read_ours, folder, 1)}
+def works(name: str, folder: pathlib.Path, sample: pathlib.Path | None) -> dict[str, Work]:
+    """Returns what is measured on a data set."""
+    found: dict[str, Work] = {"floor": (read_floor, folder, 1), "bn_tb": (read_ours, folder, 1)}
+    if name == "c":
+        found["bn_tb, judging too"] = (judge_ours, folder, 1)
     if _PEERS.value and name != "d":
-        works["data server"] = (read_data_server, folder, 1)
+        found["data server"] = (read_data_server, folder, 1)
         unchecked = functools.partial(read_data_server, checksums=False)
-        works["without checksums"] = (unchecked, folder, 1)
+        found["without checksums"] = (unchecked, folder, 1)
         if sample:
-            works["EventAccumulator"] = (read_accumulator, sample, SAMPLE)
-    times: dict[str, list[float]] = {work: [] for work in works}
+            found["EventAccumulator"] = (read_accumulator, sample, SAMPLE)
+    return found
+
+
+def compare(title: str, works: dict[str, Work]) -> None:
+    """Prints a table of what some programs take, beside the first one and ours."""
+    times: dict[str, list[Spent]] = {work: [] for work in works}
     for _ in range(_ROUNDS.value):
         for work, (function, path, parts) in works.items():
-            times[work].append(seconds(function, path) * parts)
-    size = sum(path.stat().st_size for path in folder.rglob("*tfevents*"))
-    print(f"({name}) {size / 1e6:.0f} MB, peak resident {peak_megabytes(folder):.0f} MB")
-    floor, ours = (statistics.median(times[work]) for work in ("floor", "bn_tb"))
-    for work, measured in times.items():
-        median = statistics.median(measured)
-        print(
-            f"  {work:17} {median:9.3f} s {median / floor:8.1f} x floor {median / ours:7.1f} x ours"
+            times[work].append(spent(function, path, parts))
+    print(f"{title}; load {os.getloadavg()[0]:.1f}")
+    head = f"{'seconds':>9} {'x floor':>8} {'x ours':>7}"
+    print(f"  {'':18} {head}   processor: {head}")
+    medians = {
+        work: Spent(*map(statistics.median, zip(*each, strict=True)))
+        for work, each in times.items()
+    }
+    floor, ours = medians["floor"], medians["bn_tb"]
+    for work, own in medians.items():
+        wall, processor = (
+            f"{own[at]:9.3f} {own[at] / floor[at]:8.1f} {own[at] / ours[at]:7.2f}" for at in (0, 1)
         )
+        print(f"  {work:18} {wall}   {'':10} {processor}")
 
 
 if __name__ == "__main__":

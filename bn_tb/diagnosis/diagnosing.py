@@ -125,8 +125,9 @@ def _diagnosis(subject: Subject, options: Options, rules: Iterable[Rule]) -> Run
     for rule in rules:
         limits = options.limits_of(rule)
         judged = _without_frozen(subject, options) if rule.about_updates else subject
-        found = subject.found.plus(rule.code, rule.check(judged, limits))
-        subject = dataclasses.replace(subject, found=found)
+        if evidence := tuple(rule.check(judged, limits)):
+            found = subject.found.plus(rule.code, evidence)
+            subject = dataclasses.replace(subject, found=found)
     findings = [_finding(subject, folded) for folded in fold(subject.found)]
     findings.sort(key=lambda finding: (-finding.severity, finding.code, finding.layers))
     layers = layer_diagnoses(subject, findings, options)

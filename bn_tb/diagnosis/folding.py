@@ -25,9 +25,11 @@ class Folded:
 def fold(found: Found) -> tuple[Folded, ...]:
     """Returns what is to be reported of what rules found, by code."""
     entries = [Folded(code, evidence, evidence.causes) for code, evidence in found.entries]
-    for rule in ALL_RULES:
+    codes = {code for code, _ in found.entries}
+    rules = [rule for rule in ALL_RULES if rule.code in codes]
+    for rule in rules:
         entries = list(_folded(entries, rule.code, rule.covers, explains=False))
-    for rule in ALL_RULES:
+    for rule in rules:
         entries = list(_folded(entries, rule.code, rule.explained_by, explains=True))
     return tuple(_cured_with_cause(entry, entries) for entry in entries)
 

@@ -83,37 +83,11 @@ class Batch:
     bad: dict[int, str] = dataclasses.field(default_factory=dict)
     lost: dict[int, str] = dataclasses.field(default_factory=dict)
 
-    def part(self, first: int, last: int) -> "Batch":
-        """Returns what the events in `[first, last)` held, if none of the batch is bad."""
-        low, high = np.searchsorted(self.events, (first, last)).tolist()
-
-        def within(index: IntArray) -> slice:
-            return slice(*np.searchsorted(index, (low, high)).tolist())
-
-        return Batch(
-            steps=self.steps[first:last],
-            wall_times=self.wall_times[first:last],
-            valued=self.valued[first:last],
-            starts=[start - first for start in self.starts if first <= start < last],
-            events=self.events[low:high] - first,
-            tags=self.tags[low:high],
-            scalars=[
-                (which[within(which)] - low, values[within(which)])
-                for which, values in self.scalars
-            ],
-            histograms=[
-                rows.some(within(rows.index), rows.index[within(rows.index)] - low)
-                for rows in self.histograms
-            ],
-            graphs=[
-                (event - first, source) for event, source in self.graphs if first <= event < last
-            ],
-            hyperparameters=[
-                (event - first, about)
-                for event, about in self.hyperparameters
-                if first <= event < last
-            ],
-        )
+    def good(self) -> BoolArray:
+        """Returns which events count, bool `[E]`."""
+        good = np.ones(len(self.steps), bool)
+        good[list(self.bad)] = False
+        return good
 
     def problem(self, window: Window) -> Problem | None:
         """Returns the first event that could not be decoded as a whole, and their number."""

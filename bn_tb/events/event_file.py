@@ -65,11 +65,6 @@ class EventFile:
             self._stop = Problem("not_event_file", None, f"cannot be read: {reason}")
             self._read_at = None
 
-    def take_whole(self, found: FoundFile, data: bytes) -> None:
-        """Takes the content of a file of which nothing was read yet."""
-        self.found = self._read_at = found
-        self._head, self.offset = data[:_HEAD_BYTES], len(data)
-
     def _read(self, file: RangeFile) -> Iterator[Window]:
         head = file.read(0, _HEAD_BYTES)
         if not head.startswith(self._head):

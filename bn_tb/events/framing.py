@@ -24,29 +24,29 @@ _FIRST_STRETCH = 512  # records to look for a period in
 _LENGTH = struct.Struct("<Q")
 
 
-def frame(data: bytes) -> IntArray:
-    """Returns where the whole records in `data` start, from its first byte on, int64 `[N]`.
+def frame(data: bytes, size: int) -> IntArray:
+    """Returns where the whole records in `data[:size]` start, from the first byte on, int64 `[N]`.
 
     The lengths are taken as they are; their checksums are for the caller to verify.
     """
-    lengths = np.ndarray((max(len(data) - 7, 0),), "V8", data, strides=(1,))
+    lengths = np.ndarray((max(size - 7, 0),), "V8", data, strides=(1,))
     known, at, stretch = [np.zeros(0, np.int64)], 0, _FIRST_STRETCH
     while True:
-        starts, at, ended = _one_by_one(data, at, stretch)
+        starts, at, ended = _one_by_one(data, size, at, stretch)
         known.append(np.array(starts, np.int64))
         if ended:
             return np.concatenate(known)
-        guessed = _repeat(lengths, known[-1], at, len(data))
+        guessed = _repeat(lengths, known[-1], at, size)
         stretch = _FIRST_STRETCH if len(guessed) else 2 * stretch
         if len(guessed):
             known.append(guessed[:-1])
             at = int(guessed[-1])
 
 
-def _one_by_one(data: bytes, at: int, count: int) -> tuple[list[int], int, bool]:
+def _one_by_one(data: bytes, size: int, at: int, count: int) -> tuple[list[int], int, bool]:
     """Returns starts of the next records, where the next one starts, and whether there is none."""
     starts: list[int] = []
-    add, unpack, size = starts.append, _LENGTH.unpack_from, len(data)
+    add, unpack = starts.append, _LENGTH.unpack_from
     last = size - FRAME_BYTES
     for _ in range(count):
         if at > last:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from bn_tb.events import hyperparameters
 from bn_tb.events.event_batch import Batch, decode
 from bn_tb.events.event_file import EventFile, ReplacedError
-from bn_tb.events.fields import BoolArray
 from bn_tb.events.points import Columns, PointLog
 from bn_tb.events.tag_table import TagTable
 from bn_tb.events.tf_record import Problem, Window
@@ -26,6 +25,29 @@ MAX_POINTS = 400_000
 
 _MAX_GRAPH_BYTES = 1 << 26  # of one run; a GraphDef of a large network has about ten million
 _MAX_GRAPHS = 1 << 9  # of one run, different ones; programs write one to ten
+
+
+class Graphs:
+    """The graphs of a run, each once, as many as a run may hold."""
+
+    def __init__(self) -> None:
+        self.kept: list[GraphSource] = []
+        self.left_out = 0
+        self._digests: set[bytes] = set()
+        self._bytes = 0
+
+    def add(self, source: GraphSource) -> None:
+        """Takes a graph unless it is known, or too much."""
+        digest = hashlib.blake2b(source.data, digest_size=16).digest() + source.kind.encode()
+        size = self._bytes + len(source.data)
+        if digest in self._digests:
+            return
+        if self.kept and (size > _MAX_GRAPH_BYTES or len(self.kept) == _MAX_GRAPHS):
+            self.left_out += 1
+            return
+        self._digests.add(digest)
+        self._bytes = size
+        self.kept.append(source)
 
 
 class RunReader:
@@ -48,10 +70,8 @@ class RunReader:
         self._scalars = PointLog(self._max_points)
         self._histograms = PointLog(self._max_points)
         self._inexact: set[int] = set()
-        self._graphs: list[GraphSource] = []
+        self._graphs = Graphs()
         self._hyperparameters: dict[str, Value] = {}
-        self._graph_digests: set[bytes] = set()
-        self._graph_bytes = self._graphs_left_out = 0
         self._sessions: list[Session] = []
         self._step_range: tuple[int, int] | None = None
 
@@ -101,85 +121,29 @@ class RunReader:
                 before = file.offset
         return tuple(self._files[each.path].report() for each in found)
 
-    def take_whole(self, file: EventFile, batch: Batch, table: TagTable, run: int) -> None:
-        """Takes the first file of the run, decoded as one run of another table of tags."""
-        self._files[file.path] = file
-        batch.tags = self._table.adopt(table, run, batch.tags)
-        self._add(file, batch, fresh=True)
-
     def _take(self, file: EventFile, window: Window) -> None:
         batch = decode(window, self._table)
         file.note(batch.problem(window))
         self._add(file, batch, fresh=window.offset == 0)
 
     def _add(self, file: EventFile, batch: Batch, fresh: bool) -> None:
-        good = np.ones(len(batch.steps), bool)
-        good[list(batch.bad)] = False
-        self._take_sessions(file, batch, good, fresh)
+        good = batch.good()
+        note_sessions(self._sessions, file.path, batch, fresh)
         for event, source in sorted(batch.graphs, key=lambda graph: graph[0]):
             if good[event]:
-                self._add_graph(source)
+                self._graphs.add(source)
         for event, about in batch.hyperparameters:
-            if good[event] and len(self._hyperparameters) < hyperparameters.MOST:
-                self._hyperparameters.update(hyperparameters.decode(about))
-        self._add_scalars(batch, good)
-        self._add_histograms(batch, good)
+            if good[event]:
+                note_hyperparameters(self._hyperparameters, about)
+        if batch.scalars:
+            self._scalars.add(scalar_points(batch))
+        if batch.histograms:
+            self._inexact |= inexact_tags(batch)
+            self._histograms.add(histogram_points(batch))
         steps = batch.steps[batch.valued & good]
         if len(steps):
             low, high = self._step_range or (int(steps[0]), int(steps[0]))
             self._step_range = min(low, int(steps.min())), max(high, int(steps.max()))
-
-    def _take_sessions(self, file: EventFile, batch: Batch, good: BoolArray, fresh: bool) -> None:
-        """Notes where writers start, and the first step that each of them writes."""
-        valued = np.flatnonzero(batch.valued & good)
-        starts = [start for start in batch.starts if good[start]]
-        if fresh and good.any():
-            starts.insert(0, int(np.argmax(good)))
-        for start, end in zip([-1, *starts], [*starts, len(good)], strict=True):
-            last = self._sessions[-1] if self._sessions else None
-            if start >= 0 and not (last and last.path == file.path and last.step is None):
-                last = Session(file.path, float(batch.wall_times[start]), None)
-                self._sessions.append(last)
-            first = int(np.searchsorted(valued, max(start, 0)))
-            if last and last.step is None and first < len(valued) and valued[first] < end:
-                step = int(batch.steps[valued[first]])
-                self._sessions[-1] = dataclasses.replace(last, step=step)
-
-    def _add_graph(self, source: GraphSource) -> None:
-        digest = hashlib.blake2b(source.data, digest_size=16).digest() + source.kind.encode()
-        size = self._graph_bytes + len(source.data)
-        if digest in self._graph_digests:
-            return
-        if self._graphs and (size > _MAX_GRAPH_BYTES or len(self._graphs) == _MAX_GRAPHS):
-            self._graphs_left_out += 1
-            return
-        self._graph_digests.add(digest)
-        self._graph_bytes = size
-        self._graphs.append(source)
-
-    def _add_scalars(self, batch: Batch, good: BoolArray) -> None:
-        if not batch.scalars:
-            return
-        value, numbers = (np.concatenate(column) for column in zip(*batch.scalars, strict=True))
-        order = _written_order(value, batch, good)
-        numbers = numbers[order]
-        columns = {"identity": numbers.view(np.uint64), "measures": numbers[:, None]}
-        self._scalars.add(_located(value[order], batch) | columns)
-
-    def _add_histograms(self, batch: Batch, good: BoolArray) -> None:
-        if not batch.histograms:
-            return
-        for rows in batch.histograms:
-            if not rows.exact:
-                self._inexact.update(distinct(batch.tags[rows.index]).tolist())
-        value = np.concatenate([rows.index for rows in batch.histograms])
-        order = _written_order(value, batch, good)
-        columns = {
-            "identity": np.concatenate([rows.identity for rows in batch.histograms])[order],
-            "measures": np.concatenate([rows.moments for rows in batch.histograms])[order],
-            "bands": np.concatenate([rows.bands for rows in batch.histograms])[order],
-        }
-        self._histograms.add(_located(value[order], batch) | columns)
 
     def compact(self) -> "RunReader":
         """Returns itself after making it small to pickle."""
@@ -196,17 +160,15 @@ class RunReader:
             logdir=self.logdir,
             files=tuple(file.report() for file in self._files.values()),
             scalars={
-                names[tag]: ScalarSeries(
-                    columns["step"], columns["wall_time"], columns["measures"][0], thinned
-                )
+                names[tag]: scalar_series(columns, thinned)
                 for tag, columns, thinned in self._scalars.series()
             },
             histograms={
-                names[tag]: _histogram_series(columns, tag not in self._inexact, thinned)
+                names[tag]: histogram_series(columns, tag not in self._inexact, thinned)
                 for tag, columns, thinned in self._histograms.series()
             },
-            graphs=tuple(self._graphs),
-            graphs_left_out=self._graphs_left_out,
+            graphs=tuple(self._graphs.kept),
+            graphs_left_out=self._graphs.left_out,
             sessions=tuple(self._sessions),
             first_step=first,
             last_step=last,
@@ -215,10 +177,74 @@ class RunReader:
         )
 
 
-def _written_order(value: IntArray, batch: Batch, good: BoolArray) -> IntArray:
+def note_sessions(sessions: list[Session], path: str, batch: Batch, fresh: bool) -> list[Session]:
+    """Notes where writers start, and the first step that each of them writes.
+
+    Args:
+      sessions: Those of the run so far.
+      path: The event file.
+      batch: The next events of the file.
+      fresh: Whether they are the first ones of the file.
+
+    Returns:
+      The sessions.
+    """
+    good = batch.good()
+    valued = np.flatnonzero(batch.valued & good)
+    starts = [start for start in batch.starts if good[start]]
+    if fresh and good.any():
+        starts.insert(0, int(np.argmax(good)))
+    for start, end in zip([-1, *starts], [*starts, len(good)], strict=True):
+        last = sessions[-1] if sessions else None
+        if start >= 0 and not (last and last.path == path and last.step is None):
+            last = Session(path, float(batch.wall_times[start]), None)
+            sessions.append(last)
+        first = int(np.searchsorted(valued, max(start, 0)))
+        if last and last.step is None and first < len(valued) and valued[first] < end:
+            step = int(batch.steps[valued[first]])
+            sessions[-1] = dataclasses.replace(last, step=step)
+    return sessions
+
+
+def note_hyperparameters(noted: dict[str, Value], about: bytes) -> None:
+    """Adds the hyperparameters in some metadata, as long as a run has room for them."""
+    if len(noted) < hyperparameters.MOST:
+        noted.update(hyperparameters.decode(about))
+
+
+def scalar_points(batch: Batch) -> Columns:
+    """Returns the scalars of a batch in the order written, without those of events left out."""
+    value, numbers = (np.concatenate(column) for column in zip(*batch.scalars, strict=True))
+    order = _written_order(value, batch)
+    numbers = numbers[order]
+    columns = {"identity": numbers.view(np.uint64), "measures": numbers[:, None]}
+    return _located(value[order], batch) | columns
+
+
+def histogram_points(batch: Batch) -> Columns:
+    """Returns the histograms of a batch, as `scalar_points` does the scalars."""
+    value = np.concatenate([rows.index for rows in batch.histograms])
+    order = _written_order(value, batch)
+    columns = {
+        "identity": np.concatenate([rows.identity for rows in batch.histograms])[order],
+        "measures": np.concatenate([rows.moments for rows in batch.histograms])[order],
+        "bands": np.concatenate([rows.bands for rows in batch.histograms])[order],
+    }
+    return _located(value[order], batch) | columns
+
+
+def inexact_tags(batch: Batch) -> set[int]:
+    """Returns the tags of histograms whose moments were computed from buckets."""
+    inexact = [batch.tags[rows.index] for rows in batch.histograms if not rows.exact]
+    return set(distinct(np.concatenate(inexact)).tolist()) if inexact else set()
+
+
+def _written_order(value: IntArray, batch: Batch) -> IntArray:
     """Returns the order in which values were written, without those of events left out."""
     order = np.argsort(value)
-    written: IntArray = order[good[batch.events[value[order]]]]
+    if not batch.bad:
+        return order
+    written: IntArray = order[batch.good()[batch.events[value[order]]]]
     return written
 
 
@@ -231,9 +257,15 @@ def _located(value: IntArray, batch: Batch) -> Columns:
     }
 
 
-def _histogram_series(
+def scalar_series(columns: Mapping[str, npt.NDArray[Any]], thinned: bool) -> ScalarSeries:
+    """Returns the series of a tag in a `PointLog`."""
+    return ScalarSeries(columns["step"], columns["wall_time"], columns["measures"][0], thinned)
+
+
+def histogram_series(
     columns: Mapping[str, npt.NDArray[Any]], exact: bool, thinned: bool
 ) -> HistogramSeries:
+    """Returns the series of a tag in a `PointLog`."""
     minimum, maximum, count, total, sum_squares = columns["measures"]
     return HistogramSeries(
         steps=columns["step"],

@@ -101,19 +101,6 @@ class TagTable:
             self.hyperparameters = len(self.tags)
         self.tags.append(tag)
 
-    def adopt(self, other: "TagTable", run: int, ids: IntArray) -> IntArray:
-        """Returns this table's numbers for those of one run of another; this one must be empty."""
-        known, first = np.unique(ids, return_index=True)
-        met = known[np.argsort(first)].tolist()
-        for one in met:
-            self._append(other.tags[one])
-        self._hashed = [other._hashed[one] for one in met]
-        self._index()
-        self._routes = other._routes[run : run + 1, met]
-        numbers = np.zeros(len(other.tags), np.int64)
-        numbers[met] = np.arange(len(met))
-        return numbers[ids]
-
     def _index(self) -> None:
         hashes = np.array(self._hashed, np.uint64)
         self._ids = np.argsort(hashes)

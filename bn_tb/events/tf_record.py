@@ -84,20 +84,20 @@ def read_window(file: RangeFile, offset: int, size: int) -> Window:
       size: Size of the file; nothing beyond it is asked for.
     """
     data = file.read(offset, min(WINDOW_BYTES, size - offset))
-    starts = frame(data)
+    starts = frame(data, len(data))
     if not len(starts) and len(data) >= HEADER_BYTES:
         length = _LENGTH.unpack_from(data)[0] + HEADER_BYTES + FOOTER_BYTES
         if length <= size - offset and _length_error(data, 0, offset) is None:
             if length > LONGEST_RECORD:
                 return _skipped(offset, length)
             data = file.read(offset, length)  # one record beyond the window
-            starts = frame(data)
+            starts = frame(data, len(data))
     return _checked(data, starts, offset, size)
 
 
-def window_of(data: bytes) -> Window:
-    """Returns the records in the content of a file."""
-    return _checked(data, frame(data), 0, len(data))
+def window_of(data: bytes, size: int) -> Window:
+    """Returns the records in the first bytes of some; `PADDING` more are behind them."""
+    return _checked(data, frame(data, size), 0, size)
 
 
 def _skipped(offset: int, length: int) -> Window:

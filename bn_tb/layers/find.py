@@ -54,15 +54,16 @@ def find_layers(
 def _counters(run: Run, patterns: TagPatterns) -> dict[str, dict[Role, ScalarSeries]]:
     """Returns the counters of each layer by role."""
     found: dict[str, dict[Role, ScalarSeries]] = {}
-    written = {
-        tag: ScalarSeries(series.steps, series.wall_times, series.maximum)
-        for tag, series in run.histograms.items()
-    }
-    for tag, counter in (written | dict(run.scalars)).items():
+    for tag in dict.fromkeys((*run.histograms, *run.scalars)):
         parsed = parse_tag(tag, patterns)
         if parsed and parsed.role in COUNTERS:
+            counter = run.scalars.get(tag) or _as_scalars(run.histograms[tag])
             found.setdefault(parsed.layer, {})[parsed.role] = trajectory.as_shown(counter)
     return found
+
+
+def _as_scalars(series: HistogramSeries) -> ScalarSeries:
+    return ScalarSeries(series.steps, series.wall_times, series.maximum)
 
 
 def _unheard_of(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:

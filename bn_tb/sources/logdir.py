@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bn_tb.errors import fault_in_words
 from bn_tb.events.run_reader import MAX_POINTS, RunReader
-from bn_tb.events.together import GROUP_BYTES, SMALL_BYTES, read_together
+from bn_tb.events.together import (
+    GROUP_BYTES,
+    GROUP_RUNS,
+    SMALL_BYTES,
+    JoinedRuns,
+    SmallRun,
+    read_together,
+)
 from bn_tb.files import place
 from bn_tb.files.found import Folder, FoundFile
 from bn_tb.runs import tags
@@ -72,6 +79,7 @@ class FoundRun:
 
 
 _Task = tuple[FoundRun, int]  # a run and how many points it may hold
+_Read = JoinedRuns | Sequence[RunReader]
 
 
 def read_logdir(
@@ -128,16 +136,16 @@ def read_found(
 
         work = functools.partial(_read_group, patterns=patterns)
         costs = [sum(each.size for each, _ in group) for group in groups]
-        readers = itertools.chain.from_iterable(in_order(work, groups, costs, jobs))
-        for reader, each in zip(readers, found, strict=True):
-            run = completed(reader.run(), each, patterns)
+        runs = itertools.chain.from_iterable(map(_runs, in_order(work, groups, costs, jobs)))
+        for read, each in zip(runs, found, strict=True):
+            run = completed(read, each, patterns)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(sum(file.bytes for file in run.files))
             yield run
         return
     for group in groups:
-        for reader, (each, _) in zip(_read_group(group, patterns, report), group, strict=True):
-            yield completed(reader.run(), each, patterns)
+        for read, (each, _) in zip(_runs(_read_group(group, patterns, report)), group, strict=True):
+            yield completed(read, each, patterns)
             done = dataclasses.replace(done, runs_read=done.runs_read + 1)
             report(0)
 
@@ -148,8 +156,8 @@ def read_run(
     max_points: int = MAX_POINTS,
 ) -> Run:
     """Reads one run; its series are thinned to `max_points` in all, about."""
-    (reader,) = _read_group([(found, max_points)], patterns)
-    return completed(reader.run(), found, patterns)
+    (run,) = _runs(_read_group([(found, max_points)], patterns))
+    return completed(run, found, patterns)
 
 
 def completed(run: Run, found: FoundRun, patterns: tags.TagPatterns = tags.TagPatterns()) -> Run:
@@ -176,7 +184,7 @@ def _grouped(tasks: Iterable[_Task]) -> list[list[_Task]]:
     for task in tasks:
         found = task[0]
         small = len(found.files) == 1 and not found.problem and 0 < found.size <= SMALL_BYTES
-        if small and found.size <= room:
+        if small and found.size <= room and len(groups[-1]) < GROUP_RUNS:
             groups[-1].append(task)
             room -= found.size
         else:
@@ -189,25 +197,29 @@ def _read_group(
     group: Sequence[_Task],
     patterns: tags.TagPatterns,
     progress: Callable[[int], None] | None = None,
-) -> list[RunReader]:
-    readers = [RunReader(run.name, run.logdir, patterns, points) for run, points in group]
-    if len(group) > 1 and _read_together(readers, [run.files[0] for run, _ in group], patterns):
+) -> _Read:
+    """Reads some runs, together if that can be done, to what is quick to send elsewhere."""
+    if len(group) > 1 and (joined := _read_together(group, patterns)):
         if progress is not None:
             progress(sum(run.size for run, _ in group))
-    else:
-        for reader, (run, _) in zip(readers, group, strict=True):
-            read_or_refuse(reader, run, progress)
+        return joined
+    readers = [RunReader(run.name, run.logdir, patterns, points) for run, points in group]
+    for reader, (run, _) in zip(readers, group, strict=True):
+        read_or_refuse(reader, run, progress)
     return [reader.compact() for reader in readers]
 
 
-def _read_together(
-    readers: Sequence[RunReader], files: Sequence[FoundFile], patterns: tags.TagPatterns
-) -> bool:
-    """Returns whether small runs could be read together; if not, each is read alone."""
+def _read_together(group: Sequence[_Task], patterns: tags.TagPatterns) -> JoinedRuns | None:
+    """Returns small runs if they could be read together; if not, each is read alone."""
+    small = [SmallRun(run.name, run.logdir, run.files[0], points) for run, points in group]
     try:
-        return read_together(readers, files, patterns)
+        return read_together(small, patterns)
     except Exception:  # of the run that is at fault, its own reading tells
-        return False
+        return None
+
+
+def _runs(read: _Read) -> Iterator[Run]:
+    return read.runs() if isinstance(read, JoinedRuns) else (reader.run() for reader in read)
 
 
 def read_or_refuse(

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from bn_tb.events.together import JoinedRuns
 from bn_tb.runs.run import Run
 from bn_tb.sources import logdir
 from bn_tb.sources.logdir import find_runs, read_logdir, read_run
@@ -70,14 +71,21 @@ def test_runs_are_those_read_alone_whatever_one_of_the_files_holds(what, folder)
         assert_same(one, other)
 
 
-def test_a_run_that_was_read_with_others_can_be_read_on(folder):
+def test_a_run_with_too_many_points_is_thinned_as_if_it_were_alone(folder):
+    long = b"".join(
+        eb.summary(step, eb.scalar("loss", step % 7), eb.histogram("bn/moving_mean", [step // 9]))
+        for step in range(300)
+    )
+    for run in (4, 5, 7):
+        eb.write(folder / f"run{run:02}", eb.VERSION + long)
     found = find_runs(folder)
-    (group,) = logdir._grouped([(run, 1000) for run in found])
-    reader = logdir._read_group(group, logdir.tags.TagPatterns())[4]
-    with open(found[4].files[0].path, "ab") as file:
-        file.write(summaries(2) + eb.summary(9, eb.histogram("bn4/moving_variance", [7.0])))
-    reader.read(found[4].files)
-    assert_same(reader.run(), read_run(find_runs(folder)[4]))
+    (group,) = logdir._grouped([(run, 100 + 10 * at) for at, run in enumerate(found)])
+    joined = logdir._read_group(group, logdir.tags.TagPatterns())
+    assert isinstance(joined, JoinedRuns)
+    runs = list(joined.runs())
+    assert [run.scalars["loss"].thinned for run in runs if run.scalars] == [True] * 3
+    for (one, limit), run in zip(group, runs, strict=True):
+        assert_same(read_run(one, max_points=limit), run)
 
 
 def test_ten_thousand_runs_of_one_logdir_are_read(tmp_path):
