@@ -98,9 +98,16 @@ def parse(kind: str, data: bytes) -> Any:
     return schema.parsed(message(kind), data)
 
 
-def attributes(node: Any) -> Iterator[tuple[bytes, Any]]:
-    """Yields key and value of a node's attributes; those that do not decode are left out."""
+def attributes(node: Any, *holding: bytes) -> Iterator[tuple[bytes, Any]]:
+    """Yields key and value of a node's attributes; those that do not decode are left out.
+
+    Args:
+      node: A decoded node.
+      holding: Bytes of which those of an attribute hold one, or it is left out unread.
+    """
     for data in node.attr:
+        if not any(part in data for part in holding):
+            continue
         try:
             entry = parse("Attr", data)
         except ValueError:

@@ -28,7 +28,7 @@ def read(data: bytes) -> dict[str, LayerWiring]:
     if not isinstance(model, dict):
         raise ValueError("JSON is no object, expected a Keras model")
     found = {}
-    formats = {axes: _data_format(model, kind) for axes, kind in _POSITIONS.items()}
+    formats = _data_formats(model)
     for scope, config, layer in _batch_norms(model, (), 0, True):
         name, axes = "/".join(scope), _rank(layer) or 0
         found[name] = LayerWiring(
@@ -87,21 +87,26 @@ def _called_for_inference(calls: object, depth: int = 0) -> bool:
     return isinstance(calls, list) and any(_called_for_inference(one, depth + 1) for one in calls)
 
 
-def _data_format(model: dict[str, Any], kind: str) -> str:
-    """Returns what all layers of a kind, such as `2D`, say of their data, or an empty string."""
-    formats = set[str]()
+def _data_formats(model: dict[str, Any]) -> dict[int, str]:
+    """Returns what all layers of inputs with so many axes say of their data, where they agree."""
+    formats: dict[int, set[str]] = {axes: set() for axes in _POSITIONS}
     waiting: list[tuple[object, int]] = [(model, 0)]
     while waiting:
         layer, depth = waiting.pop()
-        config = layer.get("config") if isinstance(layer, dict) else None
-        if not isinstance(config, dict) or depth > _MAX_DEPTH:
+        if not isinstance(layer, dict) or depth > _MAX_DEPTH:
             continue
-        if kind in str(layer.get("class_name")) and "data_format" in config:  # type: ignore[attr-defined]
-            formats.add(str(config["data_format"]))
+        config = layer.get("config")
+        if not isinstance(config, dict):
+            continue
+        if "data_format" in config:
+            kind = str(layer.get("class_name"))
+            for axes, positions in _POSITIONS.items():
+                if positions in kind:
+                    formats[axes].add(str(config["data_format"]))
         inner = config.get("layers")
         waiting += [(one, depth + 1) for one in (inner if isinstance(inner, list) else [])]
         waiting.append((config.get("layer"), depth + 1))
-    return formats.pop() if len(formats) == 1 else ""
+    return {axes: found.pop() for axes, found in formats.items() if len(found) == 1}
 
 
 def _rank(layer: dict[str, Any]) -> int | None:

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bn_tb.events import wire
 from bn_tb.graph import graph_proto
 from bn_tb.graph.node_graph import BRANCHES, Body, Edge, NodeGraph
 
 # Outputs that function bodies name instead of numbering (tensorflow/core/ops/nn_ops.cc and
 # control_flow_ops.cc).
 _OUTPUTS = {b"batch_mean": 1, b"batch_variance": 2, b"output_true": 1, b"value_index": 1}
+# The keys of the fields by which attributes name a function, or several.
+_FUNCTION, _FUNCTIONS = (bytes([wire.key(number, wire.BYTES)]) for number in (10, 9))
 _LOOPS = {"While", "StatelessWhile"}  # what the body returns are its next arguments
 _EFFECTS = (
     *("Assign", "Apply", "Resource", "Sparse", "Scatter"),
@@ -67,26 +70,26 @@ class _Builder:
         names = [node.name for node in nodes]
         ops = [node.op for node in nodes]
         as_text = {op: graph_proto.text(op) for op in set(ops)}
-        self.names += [scope + graph_proto.text(name) for name in names]
+        self.names += [scope + name.decode("utf-8", "replace") for name in names]
         self.ops += [as_text[op] for op in ops]
         self.protos += nodes
-        for number, name in enumerate(names, first):
-            index.setdefault(name, number)
+        numbers = range(first, first + len(names))
+        known = dict(zip(reversed(names), reversed(numbers), strict=True)) | index
+        index.update(known)
         inputs = [node.input for node in nodes]
         first_edge = len(self.sources)
-        counts = [len(names) for names in inputs]
-        self.targets += np.repeat(np.arange(first, first + len(counts)), counts).tolist()
+        counts = list(map(len, inputs))
+        self.targets += itertools.chain.from_iterable(map(itertools.repeat, numbers, counts))
         self._add_sources(list(itertools.chain.from_iterable(inputs)), index)
         if self.functions:
             starts = itertools.accumulate(counts, initial=first_edge)
             self._note_calls(first, nodes, ops, list(starts))
 
     def _add_sources(self, inputs: list[bytes], index: dict[bytes, int]) -> None:
-        sources = [index.get(name, -1) for name in inputs]
+        sources = list(map(index.get, inputs, itertools.repeat(-1)))
         ports = [0] * len(inputs)
-        for position, source in enumerate(sources):
-            if source < 0:
-                sources[position], ports[position] = _resolve(inputs[position], index)
+        for position in [at for at, source in enumerate(sources) if source < 0]:
+            sources[position], ports[position] = _resolve(inputs[position], index)
         self.sources += sources
         self.ports += ports
 
@@ -190,6 +193,6 @@ def _resolve(name: bytes, index: dict[bytes, int]) -> tuple[int, int]:
 def _called(proto: Any, known: dict[bytes, Any]) -> list[bytes]:
     """Names of library functions that a node calls, each once."""
     names = [proto.op] if proto.op in known else []
-    for _, value in graph_proto.attributes(proto):
+    for _, value in graph_proto.attributes(proto, _FUNCTION, _FUNCTIONS):
         names += [value.func.name, *(func.name for func in value.list.func)]
     return [name for name in dict.fromkeys(names) if name in known]

@@ -17,6 +17,8 @@ class Edge(enum.IntEnum):
     CALL = -2
 
 
+_CONTROL = int(Edge.CONTROL)  # compared with millions of ports; an int is quicker than an enum
+
 BRANCHES = {"If", "StatelessIf", "Case", "StatelessCase"}
 """Calls of one of several functions: input 0 chooses, arguments follow."""
 _MAX_NESTING = 20  # conditions inside of conditions; a function that calls itself never ends
@@ -62,7 +64,9 @@ class NodeGraph:
 
     def inputs(self, node: int) -> list[tuple[int, int]]:
         """Returns (source, port) of each data input in order."""
-        return [edge for edge in self.edges(node) if edge[1] >= 0]
+        edges = slice(self.starts[node], self.starts[node + 1])
+        pairs = zip(self.sources[edges], self.ports[edges], strict=True)
+        return [pair for pair in pairs if pair[1] >= 0]
 
     def edges(self, node: int) -> list[tuple[int, int]]:
         """Returns (source, port or `Edge`) of each edge into a node."""
@@ -77,14 +81,14 @@ class NodeGraph:
         """Returns the nodes that take an output of `node`, or call it."""
         edges = slice(self.consumer_starts[node], self.consumer_starts[node + 1])
         users = zip(self.consumers[edges], self.consumer_ports[edges], strict=True)
-        return [user for user, port in users if port != Edge.CONTROL]
+        return [user for user, port in users if port != _CONTROL]
 
     def attr(self, node: int, key: bytes) -> Any | None:
         """Returns the value of an attribute, or None if it is missing or does not decode."""
         proto = self._protos[node]
         if proto is None:
             return None
-        return next((value for k, value in graph_proto.attributes(proto) if k == key), None)
+        return next((value for k, value in graph_proto.attributes(proto, key) if k == key), None)
 
     def returned(self, node: int, port: int) -> list[int]:
         """Returns the nodes inside the bodies called by `node` that yield its output `port`."""
@@ -109,15 +113,27 @@ class NodeGraph:
 
     def data_ancestors(self, seeds: Iterable[int]) -> bytearray:
         """Returns a mask `[N]` of the seeds and of all that they are computed from."""
+        return self._reached(seeds, self.starts, self.sources, self.ports)
+
+    def data_descendants(self, seeds: Iterable[int]) -> bytearray:
+        """Returns a mask `[N]` of the seeds and of all that is computed from them."""
+        return self._reached(seeds, self.consumer_starts, self.consumers, self.consumer_ports)
+
+    def _reached(
+        self, seeds: Iterable[int], starts: list[int], ends: list[int], ports: list[int]
+    ) -> bytearray:
+        """Returns a mask `[N]` of the seeds and of what edges other than of control lead to."""
         seen = bytearray(len(self.ops))
         stack = list(dict.fromkeys(seeds))
         for node in stack:
             seen[node] = 1
         while stack:
-            for source, port in self.edges(stack.pop()):
-                if port != Edge.CONTROL and not seen[source]:
-                    seen[source] = 1
-                    stack.append(source)
+            node = stack.pop()
+            for edge in range(starts[node], starts[node + 1]):
+                end = ends[edge]
+                if not seen[end] and ports[edge] != _CONTROL:
+                    seen[end] = 1
+                    stack.append(end)
         return seen
 
     def descendants(self, seeds: Iterable[int]) -> bytearray:

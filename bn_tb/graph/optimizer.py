@@ -66,28 +66,29 @@ def gradient_sums(graph: NodeGraph, writes: list[int]) -> list[int]:
         and read[variable]
         and variable not in written
     ]
-    return [node for node in stores if _holds_gradient(graph, node)]
+    if not stores:
+        return []
+    computed = graph.data_descendants(_gradients(graph))
+    return [
+        node for node in stores if any(computed[source] for source, _ in graph.inputs(node)[1:])
+    ]
 
 
-def _holds_gradient(graph: NodeGraph, node: int) -> bool:
-    needed = graph.data_ancestors(source for source, _ in graph.inputs(node)[1:])
-    return any(
-        _GRADIENT_OP.search(graph.ops[other]) or _GRADIENT_SCOPE.search(graph.names[other])
-        for other, reached in enumerate(needed)
-        if reached
-    )
+def _gradients(graph: NodeGraph) -> list[int]:
+    """Returns the nodes that stand in the scopes of gradients, or compute some."""
+    kinds = {op for op in set(graph.ops) if _GRADIENT_OP.search(op)}
+    return [
+        node
+        for node, (name, op) in enumerate(zip(graph.names, graph.ops, strict=True))
+        if op in kinds or ("gradient" in name and _GRADIENT_SCOPE.search(name))
+    ]
 
 
 def _gradient_writes(graph: NodeGraph, exclude: set[int]) -> list[int]:
     """Returns plain assignments of values computed from gradients: Keras' own optimizers."""
     if not any(op in WRITES for op in graph.ops):
         return []
-    kinds = {op for op in set(graph.ops) if _GRADIENT_OP.search(op)}
-    stack = [
-        node
-        for node, (name, op) in enumerate(zip(graph.names, graph.ops, strict=True))
-        if op in kinds or ("gradient" in name and _GRADIENT_SCOPE.search(name))
-    ]
+    stack = _gradients(graph)
     seen = bytearray(len(graph.ops))
     for node in stack:
         seen[node] = 1

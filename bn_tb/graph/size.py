@@ -106,9 +106,22 @@ def _inside(
 def _walk(data: bytes, at: int, end: int, spans: "dict[int, array.array[int]]", most: int) -> None:
     """Adds where the wanted fields of one message begin and end."""
     room = 2 * most - sum(map(len, spans.values()))
-    for key, body, _, after in wire.walk(data, at, end):
+    while at < end:
+        key, body, after = _field(data, at, end)
         if key in spans:
             spans[key].extend((body, after))
             room -= 2
             if room < 0:
                 raise ValueError(f"more than {most:,} parts")
+        at = after
+
+
+def _field(data: bytes, at: int, end: int) -> tuple[int, int, int]:
+    """Returns what `wire.walk` yields first, less the size; quicker for lengths of two bytes."""
+    key, low, high = data[at], data[at + 1], data[at + 2]
+    if key < 128 and key & 7 == wire.BYTES and (low < 128 or high < 128):
+        body, size = (at + 2, low) if low < 128 else (at + 3, (high << 7) + low - 128)
+        if body + size <= end:
+            return key, body, body + size
+    key, body, _, after = next(wire.walk(data, at, end))
+    return key, body, after
