@@ -66,6 +66,24 @@ def fuzz_event(data: bytes) -> None:
         assert set(alone.scalars) == set(together.scalars)
 
 
+def fuzz_series(data: bytes) -> None:
+    """The bytes are the seed of valid event files, in odd forms or of a framework's own writer.
+
+    Series are those of TensorBoard's reader, value for value. Needs the frameworks.
+    """
+    from tests.builders.against_tensorboard import assert_equal_to_tensorboard
+    from tests.builders.drawn_writers import Drawn
+    from tests.builders.odd_events import Odd
+
+    seed = int.from_bytes(data[:8], "little")
+    with tempfile.TemporaryDirectory(prefix="bn_tb_fuzz") as folder:
+        if seed % 2:
+            Drawn(seed).write(pathlib.Path(folder))
+        else:
+            eb.write(pathlib.Path(folder), Odd(seed).file())
+        assert_equal_to_tensorboard(pathlib.Path(folder))
+
+
 def fuzz_graph(data: bytes) -> None:
     """The bytes are a graph of every kind."""
     from bn_tb import graph
@@ -122,6 +140,7 @@ def fuzz_table(data: bytes) -> None:
 TARGETS = {
     "file": fuzz_file,
     "event": fuzz_event,
+    "series": fuzz_series,
     "graph": fuzz_graph,
     "checkpoint": fuzz_checkpoint,
     "pickle": fuzz_pickle,

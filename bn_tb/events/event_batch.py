@@ -152,6 +152,8 @@ class _Located:
         event, at, size = events.each(_SUMMARY)
         summaries = find_repeated(buffer, at, at + size, _VALUE, _MAX_VALUES)
         summary, at, size = summaries.each(_VALUE)
+        if not size.all():  # values of no bytes: neither tag nor content, millions of them
+            summary, at, size = (column[size > 0] for column in (summary, at, size))
         values = find_fields(buffer, at, at + size, (_TAG, _METADATA, *_KINDS), _MAX_FIELDS)
         return cls(events, event, summaries, event[summary], values)
 

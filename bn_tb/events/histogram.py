@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bn_tb.events import protos, tensor, wire
-from bn_tb.events.fields import Buffer, UIntArray, find_fields
+from bn_tb.events.fields import Buffer, Fields, UIntArray, find_fields
 from bn_tb.runs.series import BAND_LEVELS, FloatArray, IntArray, distinct
 
 _MIN, _MAX, _NUM, _SUM, _SUM_SQUARES = (wire.key(number, wire.FIXED64) for number in range(1, 6))
@@ -24,7 +24,9 @@ _DTYPE, _SHAPE, _CONTENT = (
     wire.key(2, wire.BYTES),
     wire.key(4, wire.BYTES),
 )
-"""Fields of TensorProto (tensorflow/core/framework/tensor.proto)."""
+_FLOATS, _DOUBLES = wire.key(5, wire.BYTES), wire.key(6, wire.BYTES)
+_ONE_BY_ONE = wire.key(5, wire.FIXED32), wire.key(6, wire.FIXED64)
+"""Fields of TensorProto (tensorflow/core/framework/tensor.proto); the last two unpacked."""
 
 _MAX_ROWS = 1 << 32  # no such tensor fits into a record; keeps the arithmetic inside int64
 _CLASS = 8  # buckets; histograms are decoded together whose numbers of buckets round up alike
@@ -109,7 +111,42 @@ def from_protos(
             np.copyto(limits, 0, where=behind)
             np.copyto(counts, 0, where=behind)
         yield _summarise_proto(which, moments[which], limits, counts, banded)
-    yield from _odd_protos(buffer, at, end, np.flatnonzero(odd), banded, bad)
+    loose = _loose_buckets(found, limits_bytes + counts_bytes == 0)
+    for which, limits, counts in _rows_of_loose(buffer, found, loose):
+        yield _summarise_proto(which, moments[which], limits, counts, banded)
+    yield from _odd_protos(buffer, at, end, np.flatnonzero(odd & (loose == 0)), banded, bad)
+
+
+def _loose_buckets(found: Fields, unpacked: npt.NDArray[np.bool_]) -> IntArray:
+    """Returns how many buckets each HistogramProto has that writes them one by one; else 0."""
+    limits, counts = (
+        np.bincount(found.each(key)[0], minlength=len(unpacked)) for key in (_LIMIT, _COUNT)
+    )
+    usable = unpacked & (limits == counts) & ~found.bad
+    return np.where(usable, limits, 0)
+
+
+def _rows_of_loose(
+    buffer: Buffer, found: Fields, loose: IntArray
+) -> Iterator[tuple[IntArray, FloatArray, FloatArray]]:
+    """Yields messages with buckets one by one, and their limits and counts, `[N, K]`."""
+    if not loose.any():
+        return
+    for which, widest in _classes(loose, loose > 0):
+        behind = np.arange(widest) >= loose[which][:, None]
+        limits, counts = (
+            np.where(behind, 0.0, _doubles_of(buffer, found, key, which, widest))
+            for key in (_LIMIT, _COUNT)
+        )
+        yield which, limits, counts
+
+
+def _doubles_of(buffer: Buffer, found: Fields, key: int, which: IntArray, count: int) -> FloatArray:
+    """Returns the first fields of a key in some messages, then what follows, `[N, count]`."""
+    message, at, _ = found.each(key)
+    places = np.searchsorted(message, which)[:, None] + np.arange(count)
+    values = buffer.doubles(at[np.minimum(places, len(at) - 1).ravel()])
+    return values.reshape(len(which), count)
 
 
 def _odd_protos(
@@ -144,15 +181,16 @@ def from_tensors(
     n values that are all v: `when_singular` in
     https://github.com/tensorflow/tensorboard/blob/2.3.0/tensorboard/plugins/histogram/summary_v2.py
     """
-    found = find_fields(buffer, at, end, (_DTYPE, _SHAPE, _CONTENT))
-    content_at, content_bytes = found.last(_CONTENT)
+    kinds = ((tensor.FLOAT, "<f4", _FLOATS), (tensor.DOUBLE, "<f8", _DOUBLES))
+    keys = (_DTYPE, _SHAPE, _CONTENT, *(typed for _, _, typed in kinds), *_ONE_BY_ONE)
+    found = find_fields(buffer, at, end, keys)
     rows = _rows_of_shapes(buffer, *found.last(_SHAPE))
-    usual = ~(found.bad | found.several([_SHAPE]))
+    usual = (rows > 0) & ~(found.bad | found.several([_SHAPE]) | found.several(keys[2:]))
     rest = np.ones(len(at), bool)
-    for dtype, code in ((tensor.FLOAT, "<f4"), (tensor.DOUBLE, "<f8")):
+    for dtype, code, typed in kinds:
         row_bytes = 3 * np.dtype(code).itemsize
-        plain = (found.last(_DTYPE)[1] == dtype) & (rows > 0) & (content_bytes == rows * row_bytes)
-        plain &= usual
+        content_at, content_bytes = map(np.maximum, found.last(_CONTENT), found.last(typed))
+        plain = (found.last(_DTYPE)[1] == dtype) & (content_bytes == rows * row_bytes) & usual
         rest &= ~plain
         for count in distinct(rows[plain]).tolist():
             for which in _blocks(np.flatnonzero(plain & (rows == count)), count):

@@ -12,7 +12,7 @@ from typing import Any
 from bn_tb.events import schema
 from bn_tb.events.schema import BOOL, BYTES, DOUBLE, FLOAT, INT32, INT64, UINT32, UINT64, Schema
 
-LARGEST = 2 << 20
+LARGEST = 1 << 19
 """Bytes of an unusual record; decoded by protobuf, two bytes may take a hundred."""
 
 # Numbers from tensorflow/core/util/event.proto and tensorflow/core/framework/{summary,tensor,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bn_tb.sources.logdir import read_logdir
+from tests.builders import drawn_writers
 from tests.builders import event_bytes as eb
 from tests.builders.against_tensorboard import assert_equal_to_tensorboard
 from tests.builders.odd_events import Odd
@@ -121,8 +122,19 @@ def test_non_finite_values_are_seen_in_every_writers_histograms(poison, tmp_path
 
 @pytest.mark.parametrize("seed", range(25))
 def test_valid_files_in_odd_forms_are_read_as_tensorboard_does(seed, tmp_path):
-    """A longer run: python scripts/fuzz_against_tensorboard.py."""
+    """A longer run: python tests/fuzz_targets.py series -max_total_time=600."""
     eb.write(tmp_path, Odd(seed).file())
     assert assert_equal_to_tensorboard(tmp_path) > 50
     (run,) = read_logdir(tmp_path)
     assert run.files[0].status == "ok"
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("writer", drawn_writers.WRITERS)
+@pytest.mark.filterwarnings("ignore:(invalid|overflow):RuntimeWarning")
+def test_whatever_a_frameworks_writer_logs_is_read_as_tensorboard_does(writer, seed, tmp_path):
+    pytest.importorskip(drawn_writers.FRAMEWORKS.get(writer, writer))
+    drawn_writers.Drawn(seed).write(tmp_path, writer)
+    assert assert_equal_to_tensorboard(tmp_path) > 0
+    (run,) = read_logdir(tmp_path)
+    assert {file.status for file in run.files} == {"ok"}

@@ -1,5 +1,6 @@
 """Broken and hostile event files: one line of cause, everything else read, no crash."""
 
+import dataclasses
 import os
 import struct
 import time
@@ -346,6 +347,29 @@ def test_unpacked_buckets_are_read_as_packed_ones(tmp_path):
     series = run.histograms["bn/moving_mean"]
     assert series.identity[0] == series.identity[1]
     assert series.bands[0].tolist() == series.bands[1].tolist()
+
+
+def test_unpacked_buckets_of_many_numbers_are_those_of_packed_ones(tmp_path):
+    """Twenty at once are read in columns, of which some are longer than others."""
+    steps = range(1, 21)
+    values = [[float(n) for n in range(1 + step % 7)] for step in steps]
+
+    def unpacked(numbers):
+        ends = b"".join(eb.field(6, value) + eb.field(7, 1.0) for value in numbers)
+        moments = [numbers[0], numbers[-1], len(numbers), sum(numbers), sum(n * n for n in numbers)]
+        written = b"".join(eb.field(n, float(v)) for n, v in enumerate(moments, start=1))
+        return eb.field(1, b"bn/moving_mean") + eb.field(5, written + ends)
+
+    def series(name, value):
+        data = b"".join(eb.summary(*each) for each in zip(steps, map(value, values), strict=True))
+        (run,) = read_logdir(eb.write(tmp_path / name, data))
+        assert run.files[0].status == "ok"
+        return run.histograms["bn/moving_mean"]
+
+    packed = series("packed", lambda numbers: eb.histogram("bn/moving_mean", numbers))
+    loose = series("unpacked", unpacked)
+    for field in dataclasses.fields(packed):
+        np.testing.assert_array_equal(getattr(packed, field.name), getattr(loose, field.name))
 
 
 def test_typed_tensors_are_read_as_their_content(tmp_path):
