@@ -98,6 +98,34 @@ def test_training_and_evaluation_are_two_curves_of_one_chart():
     assert [curve["evaluates"] for curve in accuracy["curves"]] == [False, True]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "stuck", "end"),
+    [("healthy", False, 0.97**500), ("lagging", False, 0.999**500), ("stale", True, 0.99**500)],
+)
+def test_a_row_has_the_share_of_the_initial_value_as_a_small_picture(verdict, stuck, end):
+    picture = payload.overview(page_cases.diagnosis(verdict))["picture"]
+    assert picture["stuck"] is stuck
+    assert picture["left"][0] == 1
+    assert picture["left"][-1] == pytest.approx(end, rel=1e-3)
+    assert len(picture["left"]) == payload.SPARK_POINTS
+
+
+@pytest.mark.parametrize("verdict", ["suspect", "broken", "frozen"])
+def test_a_row_has_a_statistic_instead_where_the_share_would_be_a_guess(verdict):
+    picture = payload.overview(page_cases.diagnosis(verdict))["picture"]
+    assert picture["spark"]["values"][0] == 1  # the moving variance
+
+
+def test_a_row_has_the_last_metrics_and_each_kind_of_finding_once():
+    diagnosis = page_cases.diagnosis("stale")
+    twice = dataclasses.replace(diagnosis, findings=diagnosis.findings * 2)
+    row = payload.overview(twice)
+    assert row["metric"] == {"metric": "accuracy", "training": 0.97996, "evaluation": 0.1}
+    assert row["findings"] == [{"code": "BN101", "name": "never-updated", "severity": "error"}]
+    bare = payload.overview(page_cases.bare("no-batch-norm", "test"))
+    assert (bare["picture"], bare["metric"], bare["beside"]) == (None, None, None)
+
+
 def test_an_unknown_layer_is_an_error():
     with pytest.raises(KeyError):
         payload.layer(page_cases.diagnosis("healthy"), "conv99/bn")

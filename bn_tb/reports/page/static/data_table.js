@@ -62,7 +62,7 @@ function tableRow(columns, item, rows) {
   if (known && !known.isConnected) return known;
   const row = html('tr', { role: 'row', class: 'item', 'data-verdict': item.verdict, click: open },
     columns.map(({ title, number, kind, cell }, i) => html(i ? 'td' : 'th', {
-      role: i ? 'cell' : 'rowheader', scope: i ? null : 'row', class: number ? 'number' : kind, 'data-label': title,
+      role: i ? 'cell' : 'rowheader', scope: i ? null : 'row', class: [number && 'number', kind].filter(Boolean).join(' ') || null, 'data-label': title,
     }, cell(item))));
   rows.set(item, row);
   return row;
