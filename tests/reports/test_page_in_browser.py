@@ -191,8 +191,8 @@ def test_filters_and_keys_work_in_the_table_of_runs(page, tensorboard):
     tab = open_tab(page, tensorboard)
     listed(tab)
     names = tab.locator(".item > th a")
-    tab.get_by_role("button", name="1 stale").press("Enter")
-    playwright.expect(names).to_have_text(["stale"])
+    tab.get_by_role("button", name="1 lagging").press("Enter")
+    playwright.expect(names).to_have_text(["lagging"])
     page.keyboard.press("Enter")
     tab.get_by_label("Filter runs").fill("st")
     playwright.expect(names).to_have_text(["stale"])
@@ -381,7 +381,9 @@ def test_a_flat_chart_says_what_a_healthy_average_would_hold(page, tmp_path):
         kept = "a healthy average with momentum 0.99 would hold 0.7 % of it by now"
         playwright.expect(legends.first).to_contain_text(kept)
         left = page.locator(".chart", has_text="Initial value left in evaluation")
-        playwright.expect(left).to_contain_text("a healthy average with momentum 0.99 would be here")
+        playwright.expect(left).to_contain_text(
+            "a healthy average with momentum 0.99 would be here"
+        )
         assert left.locator(".plot .dashed").count() == 1
 
 

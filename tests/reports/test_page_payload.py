@@ -11,6 +11,7 @@ import pytest
 
 import bn_tb
 from bn_tb.evidence.clock import Clock
+from bn_tb.evidence.lag import Lag
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, Wiring
 from bn_tb.reports import html, json_report
 from bn_tb.reports.page import chart_points, front_end, manual, payload, wiring
@@ -108,6 +109,22 @@ def test_a_row_has_the_share_of_the_initial_value_as_a_small_picture(verdict, st
     assert picture["left"][0] == 1
     assert picture["left"][-1] == pytest.approx(end, rel=1e-3)
     assert len(picture["left"]) == payload.SPARK_POINTS
+
+
+def test_of_small_variances_more_is_left_in_evaluation_than_the_weight_of_the_initial_value():
+    diagnosis = page_cases.diagnosis("lagging", layers=1)
+    small = dataclasses.replace(diagnosis.layers[0], initial_weight=0.99**500, momentum=0.99)
+    subject = dataclasses.replace(diagnosis.subject, lags=(Lag(share=0.63),))
+    diagnosis = dataclasses.replace(diagnosis, layers=(small,), subject=subject)
+    entry = json_report.document(Report((diagnosis,)))["runs"][0]
+    left, _ = chart(diagnosis)
+    for end in (
+        payload.run(entry, diagnosis)["layers"][0]["left"],
+        payload.overview(diagnosis)["picture"]["left"][-1],
+        left["share"]["predicted"][-1],
+    ):
+        assert end == pytest.approx(0.63, rel=1e-3)
+    assert left["share"]["predicted"][0] == 1
 
 
 @pytest.mark.parametrize("verdict", ["suspect", "broken", "frozen"])
