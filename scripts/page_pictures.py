@@ -24,16 +24,20 @@ WIDTH = 1240  # pixels; GitHub shows about 900
 
 
 def picture(
-    page: sync_api.Page, address: str, run: str, layer: bool, file: str, height: int
+    page: sync_api.Page, address: str, run: str | None, layer: bool, file: str, height: int
 ) -> None:
-    """Writes a picture of a run's page, or of the page of its first layer."""
+    """Writes a picture of all runs, of a run's page, or of the page of its first layer."""
     page.set_viewport_size({"width": WIDTH, "height": height})
     page.goto("about:blank")
-    page.goto(f"{address}#bn_tb&p.bn_tb.run={urllib.parse.quote(run, safe='')}")
+    state = f"&p.bn_tb.run={urllib.parse.quote(run, safe='')}" if run else ""
+    page.goto(f"{address}#bn_tb{state}")
     tab = page.frame_locator("iframe")
-    sync_api.expect(tab.locator(".list-status")).to_have_text(re.compile(r"^\d+ runs$"))
+    if run:
+        sync_api.expect(tab.locator("h1")).to_have_text(run)
+    else:
+        sync_api.expect(tab.locator(".list-status")).to_have_text(re.compile(r"^\d+ runs$"))
     if layer:
-        tab.locator("table.layers tbody a").first.click()
+        tab.locator(".item a").first.click()
         tab.locator(".wiring").wait_for()
     page.mouse.move(WIDTH - 5, height - 5)
     page.screenshot(path=PICTURES / file)
@@ -57,6 +61,7 @@ def main(argv: list[str]) -> None:
                 executable_path=CHROMIUM.value, args=["--no-sandbox", "--disable-gpu"]
             )
             page = browser.new_page()
+            picture(page, address, None, False, "tab_runs.png", 400)
             picture(page, address, STALE.value, False, "tab_stale.png", 1020)
             picture(page, address, STALE.value, True, "tab_stale_layer.png", 1160)
             picture(page, address, LAGGING.value, True, "tab_lagging.png", 1160)

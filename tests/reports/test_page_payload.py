@@ -11,6 +11,7 @@ import pytest
 
 import bn_tb
 from bn_tb.evidence.clock import Clock
+from bn_tb.evidence.lag import Lag
 from bn_tb.graph.graph_evidence import GraphEvidence, LayerWiring, Wiring
 from bn_tb.reports import html, json_report
 from bn_tb.reports.page import chart_points, front_end, manual, payload, wiring
@@ -96,6 +97,50 @@ def test_training_and_evaluation_are_two_curves_of_one_chart():
     (accuracy,) = run["metrics"]
     assert accuracy["metric"] == "accuracy"
     assert [curve["evaluates"] for curve in accuracy["curves"]] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "stuck", "end"),
+    [("healthy", False, 0.97**500), ("lagging", False, 0.999**500), ("stale", True, 0.99**500)],
+)
+def test_a_row_has_the_share_of_the_initial_value_as_a_small_picture(verdict, stuck, end):
+    picture = payload.overview(page_cases.diagnosis(verdict))["picture"]
+    assert picture["stuck"] is stuck
+    assert picture["left"][0] == 1
+    assert picture["left"][-1] == pytest.approx(end, rel=1e-3)
+    assert len(picture["left"]) == payload.SPARK_POINTS
+
+
+def test_of_small_variances_more_is_left_in_evaluation_than_the_weight_of_the_initial_value():
+    diagnosis = page_cases.diagnosis("lagging", layers=1)
+    small = dataclasses.replace(diagnosis.layers[0], initial_weight=0.99**500, momentum=0.99)
+    subject = dataclasses.replace(diagnosis.subject, lags=(Lag(share=0.63),))
+    diagnosis = dataclasses.replace(diagnosis, layers=(small,), subject=subject)
+    entry = json_report.document(Report((diagnosis,)))["runs"][0]
+    left, _ = chart(diagnosis)
+    for end in (
+        payload.run(entry, diagnosis)["layers"][0]["left"],
+        payload.overview(diagnosis)["picture"]["left"][-1],
+        left["share"]["predicted"][-1],
+    ):
+        assert end == pytest.approx(0.63, rel=1e-3)
+    assert left["share"]["predicted"][0] == 1
+
+
+@pytest.mark.parametrize("verdict", ["suspect", "broken", "frozen"])
+def test_a_row_has_a_statistic_instead_where_the_share_would_be_a_guess(verdict):
+    picture = payload.overview(page_cases.diagnosis(verdict))["picture"]
+    assert picture["spark"]["values"][0] == 1  # the moving variance
+
+
+def test_a_row_has_the_last_metrics_and_each_kind_of_finding_once():
+    diagnosis = page_cases.diagnosis("stale")
+    twice = dataclasses.replace(diagnosis, findings=diagnosis.findings * 2)
+    row = payload.overview(twice)
+    assert row["metric"] == {"metric": "accuracy", "training": 0.97996, "evaluation": 0.1}
+    assert row["findings"] == [{"code": "BN101", "name": "never-updated", "severity": "error"}]
+    bare = payload.overview(page_cases.bare("no-batch-norm", "test"))
+    assert (bare["picture"], bare["metric"], bare["beside"]) == (None, None, None)
 
 
 def test_an_unknown_layer_is_an_error():

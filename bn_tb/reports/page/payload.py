@@ -66,12 +66,11 @@ def _small_picture(diagnosis: RunDiagnosis) -> Payload | None:
     they are, have that share; for the latter it is what would be left.
     """
     subject = diagnosis.subject
-    lags = subject.lags or (Lag(),) * len(subject.layers)
-    layers = list(zip(diagnosis.layers, subject.layers, lags, strict=True))
-    layers.sort(key=lambda one: -(one[0].initial_weight or 0.0))
+    layers = list(zip(diagnosis.layers, subject.layers, _lags(subject), strict=True))
+    layers.sort(key=lambda one: -(_left_at_last(one[0], one[2]) or 0.0))
     for judged, _, lag in layers:
         if judged.verdict in PREDICTED or _stuck(judged):
-            left = _left(subject, judged, lag)
+            left = _counting(_left(subject, judged, lag), judged, lag)
             if left is not None:
                 kept = np.linspace(0, left.size - 1, SPARK_POINTS).round().astype(np.int64)
                 return {"left": chart_points.numbers(left[kept]), "stuck": _stuck(judged)}
@@ -109,10 +108,15 @@ def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> 
         | {
             "trusted_from": judged.trusted_from,
             "unit": diagnosis.subject.clock.unit,
+            "left": _left_at_last(judged, lag),
             "spark": {"mean": _spark(layer.mean), "variance": _spark(layer.variance)},
         }
-        for listed, judged, layer in zip(
-            entry["layers"], diagnosis.layers, diagnosis.subject.layers, strict=True
+        for listed, judged, layer, lag in zip(
+            entry["layers"],
+            diagnosis.layers,
+            diagnosis.subject.layers,
+            _lags(diagnosis.subject),
+            strict=True,
         )
     ]
     return entry | {
@@ -166,10 +170,9 @@ def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Pay
       KeyError: The run has no such layer.
     """
     subject = diagnosis.subject
-    lags = dict(zip((found.name for found in subject.layers), subject.lags, strict=False))
-    for judged, found in zip(diagnosis.layers, subject.layers, strict=True):
+    for judged, found, lag in zip(diagnosis.layers, subject.layers, _lags(subject), strict=True):
         if judged.layer == name:
-            left = _left(subject, judged, lags.get(found.name, Lag()))
+            left = _left(subject, judged, lag)
             return {
                 "layer": name,
                 "statistics": [
@@ -177,7 +180,7 @@ def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Pay
                     | _saved(subject.run, found, role, points)
                     for role in STATISTICS
                 ],
-                "share": _share(judged, left),
+                "share": _share(judged, _counting(left, judged, lag)),
                 "wiring": wiring.picture(found.wiring, subject.graph),
             }
     raise KeyError(name)
@@ -323,6 +326,30 @@ def _left(subject: Subject, judged: LayerDiagnosis, lag: Lag) -> FloatArray | No
         by_updates: FloatArray = momentum ** np.maximum(updates, 0.0)
         return by_updates
     return None
+
+
+def _lags(subject: Subject) -> tuple[Lag, ...]:
+    return subject.lags or (Lag(),) * len(subject.layers)
+
+
+def _left_at_last(judged: LayerDiagnosis, lag: Lag) -> float | None:
+    """How much of what evaluation divides by is the initial value, at the last step."""
+    weight = judged.initial_weight
+    return weight if weight is None or lag.share is None else max(weight, lag.share)
+
+
+def _counting(left: FloatArray | None, judged: LayerDiagnosis, lag: Lag) -> FloatArray | None:
+    """The share of the initial value in the variance that evaluation divides by, from its weight.
+
+    With the weight w a variance is `w + (1 - w) * c`, and the c of small variances follows from the
+    share at the last step.
+    """
+    weight, share = judged.initial_weight, lag.share
+    if left is None or weight is None or share is None or not weight < share < 1:
+        return left
+    c = weight * (1 / share - 1) / (1 - weight)
+    counting: FloatArray = left / (left + (1 - left) * c)
+    return counting
 
 
 def _stuck(judged: LayerDiagnosis) -> bool:

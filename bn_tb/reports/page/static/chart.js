@@ -38,7 +38,7 @@ export function sharedCursor() {
 export function chart(spec, cursor) {
   const { unit = 'step' } = spec;
   const shownStep = html('span', { class: 'at-step' });
-  const whole = html('button', { class: 'plain', type: 'button', hidden: true, click: () => { cursor.zoom(null); plot.focus(); } }, 'Show all steps');
+  const whole = html('button', { class: 'plain whole', type: 'button', hidden: true, click: () => { cursor.zoom(null); plot.focus(); } }, 'Show all steps');
   const keys = spec.series.filter((series) => series.label).map((series) => legendKey(series, spec));
   const plot = svg('svg', {
     class: 'plot', tabindex: 0, role: 'slider', 'aria-label': spec.label,
@@ -48,9 +48,9 @@ export function chart(spec, cursor) {
   });
   const figure = html('figure', { class: 'chart' },
     html('figcaption', {},
-      html('span', { class: 'chart-title' }, spec.title, shownStep, whole),
+      html('span', { class: 'chart-title' }, spec.title, shownStep),
       html('span', { class: 'legend' }, keys.map((key) => key.element), fixedKeys(spec))),
-    plot);
+    whole, plot);
 
   let drawn = null;
   const draw = () => {

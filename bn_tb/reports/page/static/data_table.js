@@ -4,9 +4,11 @@ import { html, inSlices } from './dom.js';
 import { step } from './words.js';
 
 const FIRST = 100; // rows; a thousand take long to lay out, so the others come when asked for
+const BUDGET = 40; // milliseconds of a slice: the first rows at once, lest the page jumps to its top
 
 /**
- * Returns a table, `{ element, show(columns, groups, sorted) }`.
+ * Returns a table, `{ element, show(columns, groups, sorted) }`; the same columns again promise that
+ * the rows of items that were drawn are still true.
  *
  * A column is `{ key, title, number, compare, cell(item) }`, the first one with what the row is
  * called; a group `{ title, items }`, where the title may be null. `sorted` is the key of a column,
@@ -17,11 +19,11 @@ export function dataTable(label, onSort) {
   const more = html('p', { class: 'more' });
   const rows = new Map();
   let stop = () => {};
-  let drawn = '';
-  const show = (columns, groups, sorted, most = FIRST) => {
-    const heads = columns.map((column) => column.title).join('\n');
-    if (heads !== drawn) rows.clear();
-    drawn = heads;
+  let drawn = null;
+  let most = FIRST;
+  const show = (columns, groups, sorted) => {
+    if (columns !== drawn) rows.clear();
+    drawn = columns;
     const focused = table.contains(document.activeElement) ? document.activeElement : null;
     stop();
     table.replaceChildren(html('thead', { role: 'rowgroup' }, html('tr', { role: 'row' }, columns.map((column) => head(column, sorted, onSort)))));
@@ -30,12 +32,18 @@ export function dataTable(label, onSort) {
       table.append(body);
       return inOrder(group.items, columns, sorted).map((item) => [body, item]);
     });
-    stop = inSlices(all.slice(0, most), ([body, item]) => body.append(tableRow(columns, item, rows)));
-    if (focused) (focused.isConnected ? focused : table.querySelector(`[data-key="${CSS.escape(focused.dataset.key ?? '')}"]`))?.focus({ preventScroll: true });
+    stop = inSlices(all.slice(0, most), ([body, item]) => body.append(tableRow(columns, item, rows)), BUDGET);
+    if (focused) again(table, focused)?.focus({ preventScroll: true });
     more.replaceChildren(...all.length <= most ? [] : [`${step(most)} of ${step(all.length)} rows. `,
-      html('button', { class: 'button', type: 'button', click: () => show(columns, groups, sorted, most + FIRST) }, `Show ${step(Math.min(FIRST, all.length - most))} more`)]);
+      html('button', { class: 'button', type: 'button', click: () => { most += FIRST; show(columns, groups, sorted); } }, `Show ${step(Math.min(FIRST, all.length - most))} more`)]);
   };
   return { element: html('div', {}, html('div', { class: 'scroll-x' }, table), more), show };
+}
+
+/** What had the focus, or what stands in its place. */
+function again(table, focused) {
+  const nameOf = (element) => element.dataset.key ?? element.getAttribute('href');
+  return focused.isConnected ? focused : [...table.querySelectorAll('a, button')].find((one) => nameOf(one) === nameOf(focused));
 }
 
 function head({ key, title, number, compare }, sorted, onSort) {
@@ -62,7 +70,7 @@ function tableRow(columns, item, rows) {
   if (known && !known.isConnected) return known;
   const row = html('tr', { role: 'row', class: 'item', 'data-verdict': item.verdict, click: open },
     columns.map(({ title, number, kind, cell }, i) => html(i ? 'td' : 'th', {
-      role: i ? 'cell' : 'rowheader', scope: i ? null : 'row', class: number ? 'number' : kind, 'data-label': title,
+      role: i ? 'cell' : 'rowheader', scope: i ? null : 'row', class: [number && 'number', kind].filter(Boolean).join(' ') || null, 'data-label': title,
     }, cell(item))));
   rows.set(item, row);
   return row;

@@ -14,7 +14,7 @@ const UNKNOWN = ['unknown', 'no-batch-norm', 'unreadable', 'insufficient', 'not-
 
 /** Returns the page, `{ element, show(overview), neighbours(run) }`. */
 export function home({ runLink, filter, onFilter, host }) {
-  let overview = { runs: [] };
+  let listed = null; // what does not depend on the filter
   let order = [];
   let drawn = '';
   const change = (part) => { Object.assign(filter, part); onFilter(); draw(); };
@@ -31,19 +31,18 @@ export function home({ runLink, filter, onFilter, host }) {
     snippets: html('div'),
   };
   const draw = () => {
-    const { entries, beside } = folded(overview.runs);
+    const { entries, beside, names, columns } = listed;
     const { shown: matched, problem } = matching(filter.text, entries, (run) => [run.run, settingsText(run), ...beside.get(run.run).map((other) => other.run)]);
     const shown = matched.filter((run) => !filter.verdict || run.verdict === filter.verdict);
-    const names = varying(entries);
-    const columns = runColumns({ runLink, beside, names, short: shortNames(entries.map((run) => run.run)), metric: usualMetric(entries) });
-    const groups = grouped(shown, filter.group, entries);
+    const groups = ['', 'finding', ...names];
+    const group = groups.includes(filter.group) ? filter.group : '';
     setText(parts.problem, problem);
     setText(parts.status, statusLine(entries, shown));
     setContent(parts.chips, verdictChips(entries, filter, change));
-    setContent(parts.groups, ['', 'finding', ...names].map((name) => html('option', { value: name }, name ? `Group by ${name}` : 'No groups')));
-    parts.groups.value = filter.group;
+    setContent(parts.groups, groups.map((name) => html('option', { value: name }, name ? `Group by ${name}` : 'No groups')));
+    parts.groups.value = group;
     if (parts.search !== document.activeElement) parts.search.value = filter.text;
-    table.show(columns, groups, filter.sort);
+    table.show(columns, grouped(shown, group, entries), filter.sort);
     order = shown.map((run) => run.run);
   };
   return {
@@ -55,12 +54,12 @@ export function home({ runLink, filter, onFilter, host }) {
       const text = JSON.stringify([next, filter]);
       if (text === drawn) return;
       drawn = text;
-      overview = { ...next, runs: known(overview.runs, next.runs) };
-      const judged = overview.runs.filter((run) => run.verdict);
-      setText(parts.title, overview.logdir || 'All runs');
-      setText(parts.headline, summary(judged, overview.runs.length));
+      const judged = next.runs.filter((run) => run.verdict);
+      setText(parts.title, next.logdir || 'All runs');
+      setText(parts.headline, summary(judged, next.runs.length));
       if (!judged.length || judged.some(hasStatistics)) parts.snippets.replaceChildren();
-      else if (!parts.snippets.childElementCount) parts.snippets.append(...[host.snippets(overview)].filter(Boolean));
+      else if (!parts.snippets.childElementCount) parts.snippets.append(...[host.snippets(next)].filter(Boolean));
+      listed = list(next.runs, runLink);
       draw();
     },
     neighbours(run) {
@@ -70,11 +69,12 @@ export function home({ runLink, filter, onFilter, host }) {
   };
 }
 
-/** The runs, worst first; those that did not change are the objects of before, so are their rows. */
-function known(before, now) {
-  const texts = new Map(before.map((run) => [run.run, run]));
-  return now.map((run) => (JSON.stringify(texts.get(run.run)) === JSON.stringify(run) ? texts.get(run.run) : run))
-    .sort((a, b) => byVerdict(a, b) || byName(a.run, b.run));
+/** The rows of the table, worst first, what stands beside them, and its columns. */
+function list(runs, runLink) {
+  const { entries, beside } = folded([...runs].sort((a, b) => byVerdict(a, b) || byName(a.run, b.run)));
+  const names = varying(entries);
+  const short = shortNames(entries.map((run) => run.run));
+  return { entries, beside, names, columns: runColumns({ runLink, beside, names, short, metric: usualMetric(entries) }) };
 }
 
 /** Runs with a row of their own, and by name those that stand beside them. */

@@ -43,9 +43,8 @@ function layerHeader(run, judged, { runLink, links }) {
 }
 
 function facts(judged) {
-  const left = judged.initial_weight;
   const entries = [
-    ['Initial value left', left === null ? 'unknown' : share(left)],
+    ['Initial value left', share(judged.left)],
     ['Trusted from', trustedFrom(judged)],
     ['Momentum', judged.momentum === null ? 'unknown' : `${value(judged.momentum)} (${momentumSource(judged.momentum_source)})`],
     ['Last change', judged.last_change_step === null ? 'never' : `${judged.unit} ${step(judged.last_change_step)}`],

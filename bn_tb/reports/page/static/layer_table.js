@@ -32,7 +32,7 @@ function layerColumns(layerLink) {
     { key: 'verdict', title: 'Verdict', compare: byVerdict, cell: (layer) => badge(layer.verdict) },
     { key: 'mean', title: 'Moving mean', cell: (layer) => sparkline(layer.spark.mean) },
     { key: 'variance', title: 'Moving variance', cell: (layer) => sparkline(layer.spark.variance) },
-    { key: 'left', title: 'Initial value left', number: true, compare: largestFirst((layer) => layer.initial_weight), cell: (layer) => left(layer.initial_weight) },
+    { key: 'left', title: 'Initial value left', number: true, compare: largestFirst((layer) => layer.left), cell: (layer) => left(layer.left) },
     { key: 'trusted', title: 'Trusted from', number: true, compare: largestFirst(trustedFrom), cell: trusted },
     { key: 'momentum', title: 'Momentum', number: true, compare: largestFirst((layer) => layer.momentum), cell: (layer) => layer.momentum === null ? null : value(layer.momentum) },
     { key: 'points', title: 'Points', number: true, compare: largestFirst((layer) => layer.points), cell: (layer) => step(layer.points) },
@@ -43,13 +43,13 @@ function trustedFrom(layer) {
   return layer.verdict === 'stale' ? Infinity : layer.trusted_from;
 }
 
-function left(weight) {
-  return weight === null ? null : html('span', { class: 'left' }, meter(weight), share(weight));
+function left(part) {
+  return part === null ? null : html('span', { class: 'left' }, meter(part), share(part));
 }
 
-function meter(weight) {
+function meter(part) {
   const bar = html('span', { class: 'meter-bar' });
-  bar.style.width = `${Math.max(2, 100 * weight)}%`;
+  bar.style.width = `${Math.max(2, 100 * part)}%`;
   return html('span', { class: 'meter', 'aria-hidden': 'true' }, bar);
 }
 

@@ -15,7 +15,7 @@ export function runColumns({ runLink, beside, names, short, metric }) {
     { key: 'verdict', title: 'Verdict', compare: byVerdict, cell: (run) => run.verdict ? badge(run.verdict) : 'not read yet' },
     { key: 'left', title: 'Initial value left', kind: 'picture', compare: largestFirst((run) => run.picture?.left?.at(-1)), cell: smallPicture },
     { key: 'why', title: 'Why', kind: 'why', cell: (run) => run.headline },
-    ...names.slice(0, MOST_SETTINGS).map((name) => ({ key: `:${name}`, title: name, number: true, compare: bySetting(name), cell: (run) => setting(run, name) })),
+    ...names.slice(0, MOST_SETTINGS).map((name) => ({ key: `:${name}`, title: name, number: true, kind: 'setting', compare: bySetting(name), cell: (run) => setting(run, name) })),
     ...metric ? ['training', 'evaluation'].map((phase) => ({
       key: phase, title: `${capital(metric)}, ${phase}`, number: true, compare: largestFirst((run) => last(run, metric, phase)), cell: (run) => metricCell(last(run, metric, phase), metric),
     })) : [],
@@ -24,12 +24,17 @@ export function runColumns({ runLink, beside, names, short, metric }) {
 }
 
 function runName(run, short, beside, runLink) {
-  const link = runLink(run.run, short);
+  const link = runLink(run.run, breakable(short));
   if (short !== run.run) link.title = run.run;
   return [
     runDot(run.tone), link,
     beside.length ? html('span', { class: 'muted small' }, ' with ', beside.map((other, i) => [i ? ', ' : '', runLink(other.run, other.run.split('/').at(-1))])) : null,
   ];
+}
+
+/** A name that may go on in another line before each of its parts. */
+function breakable(name) {
+  return name.split(/(?=[_/])|(?<=…)/).flatMap((part, i) => (i ? [html('wbr'), part] : [part]));
 }
 
 function smallPicture({ picture }) {

@@ -19,7 +19,7 @@ export function shareChart(data, judged, domain, cursor) {
   if (data.stuck) series.unshift({ label: 'this run', tone: 'bad', steps: ends, values: [1, 1] });
   return chart({
     title: 'Initial value left in evaluation',
-    label: data.stuck ? 'All of the initial value is left.' : `Share of the initial value that is left; at the end ${share(judged.initial_weight)}.`,
+    label: data.stuck ? 'All of the initial value is left.' : `Share of the initial value that is left; at the end ${share(judged.left)}.`,
     domain,
     unit: judged.unit,
     range: [0, 1.06],
