@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from bn_tb.diagnosis.finding import Finding
 from bn_tb.evidence.ended import all_ended
+from bn_tb.evidence.precision import FORMATS, coarse_format
 from bn_tb.layers import Motion
 from bn_tb.rules import RULES
 from bn_tb.rules.how_to_log import FIXES, likely_framework, monitor_of
@@ -32,7 +33,8 @@ def remark_of(
     if any(finding.code in EXPLAINED for finding in findings):
         return ""
     ends = any(finding.code == ENDS for finding in findings)
-    return _gap(subject, verdict, limits) or ("" if ends else _silence(subject))
+    silence = "" if ends else _silence(subject)
+    return _gap(subject, verdict, limits) or silence or _coarse(subject, verdict)
 
 
 def _gap(subject: Subject, verdict: str, limits: Mapping[str, float]) -> str:
@@ -59,6 +61,18 @@ def _silence(subject: Subject) -> str:
     return (
         f"The moving statistics are logged up to step {end.step} only ({end.other} up to step "
         f"{end.last}): nothing is known of them from there on."
+    )
+
+
+def _coarse(subject: Subject, verdict: str) -> str:
+    """Says that a log cannot show how near statistics of a coarse format come to the batches."""
+    if verdict != Verdict.HEALTHY.label:
+        return ""
+    name = next(filter(None, map(coarse_format, subject.layers)), "")
+    return name and (
+        f"The moving statistics are stored in {name}, where an update below half of the last of "
+        f"its {FORMATS[name]} bits is lost. How near they come to those of the batches no log "
+        "shows: bn_tb.check(model, batches) does. Better keep them in float32."
     )
 
 

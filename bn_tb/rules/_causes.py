@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bn_tb.evidence.copies import is_called_copy
 from bn_tb.evidence.counting import Count, count_of, counted
+from bn_tb.evidence.precision import FORMATS, coarse_format
 from bn_tb.evidence.untouched import gamma_and_beta_stand
 from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
@@ -209,6 +210,22 @@ _APART = Cause(
     "\nThen train anew: what evaluation runs was not trained.",
 )
 
+_COARSE = Cause(
+    "They are stored in {format}, where an update below half of the last of its {bits} bits is "
+    "lost: the statistics stop before they are those of the batches.",
+    """\
+Keep the statistics in float32. PyTorch, after model.to(torch.{format}):
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.float()
+
+or leave the model in float32 and run it under torch.autocast. Keras: the dtype policy \
+mixed_{format} in place of {format}. Flax: param_dtype=jnp.float32 of BatchNorm.""",
+    "\nThe weights are good: with float32 statistics {recalibrate} fills them in from training "
+    "batches.",
+)
+
 _CALLED_COPY = Cause(
     "By its name, or by the graph that assigns its weights, this is a copy of a network: its "
     "statistics are not made by training, but copied with the weights, or left out.",
@@ -255,13 +272,26 @@ def _without_weight(layer: BatchNormLayer) -> Cause:
 def _counted_or_configured(subject: Subject, layer: BatchNormLayer, since: float) -> Cause | None:
     """Returns what counters, names of copies or the configuration of Keras tell."""
     count = count_of(layer, since)
-    if count is Count.GROWS:
-        return _without_weight(layer)
+    coarse = coarse_of(layer) if count is not Count.STANDS else None
+    if coarse is not None or count is Count.GROWS:
+        return coarse or _without_weight(layer)
     if _is_called_copy(subject, layer):
         return _CALLED_COPY
     if count is Count.STANDS and layer.framework in (Framework.TORCH, Framework.UNKNOWN):
         return _by_counter(subject, layer, since)
     return _of_keras(subject, layer)
+
+
+def coarse_of(layer: BatchNormLayer) -> Cause | None:
+    """Returns that the statistics of a layer are stored too coarsely for their updates, if so."""
+    name = coarse_format(layer)
+    if not name:
+        return None
+
+    def filled(text: str) -> str:
+        return text.replace("{format}", name).replace("{bits}", str(FORMATS[name]))
+
+    return Cause(filled(_COARSE.sentence), filled(_COARSE.fix), _COARSE.aftercare)
 
 
 def _with_writer(subject: Subject, layer: BatchNormLayer) -> BatchNormLayer:

@@ -13,6 +13,9 @@ Stretches of `intervals` or more logged intervals without any change, in which t
 Where only a metric shows that training went on, plateaus that are each ended by a single change
 are a slower clock (gradient accumulation, a log more frequent than the updates) and do not count.
 
+Statistics that are stored in bfloat16 or float16, as all of their values have 8 or 11 significant
+bits, rest where an update is too small for the format: that is said instead.
+
 ## Example
     steps   0..100 moving, 100..200 constant, 200..300 moving, 300..400 constant
     bn1.weight changes at all of these steps
@@ -34,6 +37,7 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import trajectory
 from bn_tb.rules import _fixes
+from bn_tb.rules._causes import coarse_of
 from bn_tb.rules._plateaus import Stillness, stillness_of
 from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words
@@ -58,18 +62,20 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         return
     names = [layer.name for layer, _ in found]
     still = found[0][1]
+    coarse = coarse_of(found[0][0])
     plateaus = still.plateaus(int(limits["intervals"]))
     yield Evidence(
         message=(
             f"The moving statistics of {layers_in_words(names)} are updated only at times: "
-            f"{len(plateaus)} times they stand still while training goes on."
+            f"{len(plateaus)} times they stand still while training goes on. "
+            f"{coarse.sentence if coarse else ''}".rstrip()
         ),
         proof=(
             f"{names[0]} is constant at steps "
             + ", ".join(f"{still.steps[a]} to {still.steps[b]}" for a, b in plateaus[:4]),
             f"meanwhile {still.pulse.tag}",
         ),
-        fix=_fixes.updates([layer for layer, _ in found]),
+        fix=coarse.fix if coarse else _fixes.updates([layer for layer, _ in found]),
         layers=tuple(names),
         step=int(still.steps[plateaus[0][0]]),
         confidence=Confidence.CONFIRMED if still.pulse.by_weights else Confidence.LIKELY,

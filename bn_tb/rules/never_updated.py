@@ -26,6 +26,8 @@ Why, where the log tells, first match first:
 
 - the graph wires the updates to the train op and a placeholder decides whether the layer is in
   training mode: that placeholder was never True in training;
+- gamma and beta have 8 significant bits (bfloat16) or 11 (float16) at every point, and no counter
+  stands still: the statistics are stored as coarsely, and each update is too small to be kept;
 - the layer's counter (`num_batches_tracked`) grows: it runs in training mode, and the momentum
   gives new batches no weight (PyTorch 0, Keras 1);
 - a condition builds two layers, one for training and one for evaluation, that share no variables;

@@ -144,6 +144,23 @@ def _reset(net: Any, step: int) -> None:
             norm.reset_running_stats()
 
 
+def _coarse(logdir: str, momentum: float, norms_in_float32: bool = False, **data: Any) -> None:
+    """A network in bfloat16, with all of its statistics or not; add_histogram takes float32."""
+    net = net_of.network(momentum).bfloat16()
+    for norm in net_of.norms(net) if norms_in_float32 else ():
+        norm.float()
+
+    def log(writer: Any, net: Any, step: int) -> None:
+        net_of.log_state(writer, copy.deepcopy(net).float(), step)
+
+    def forward(net: Any, images: Any) -> Any:
+        return net(images.bfloat16()).float()
+
+    with tensorboard.SummaryWriter(logdir) as writer:
+        options: Any = {"rate": 0.01, "log": log, "forward": forward}
+        net_of.finish(net_of.train(net, writer, 400, **options, **data))
+
+
 def _everything(net: Any) -> Iterator[Any]:
     return (value for value in net.state_dict().values() if value.is_floating_point())
 
@@ -200,6 +217,37 @@ def _nan_from(step: int) -> Callable[[int], tuple[Any, Any]]:
 
 
 SCENARIOS = (
+    Scenario(
+        "torch_bfloat16_variance_stands_still",
+        functools.partial(_coarse, momentum=0.001, mean=0.1, scale=1.0),
+        "Statistics in bfloat16: 1 + 0.001 x is 1 again, while small means still move.",
+        STALE,
+        must=("BN105",),
+        may=("BN201",),
+        says=("bfloat16", "module.float()"),
+    ),
+    Scenario(
+        "torch_bfloat16_rests",
+        functools.partial(_coarse, momentum=0.01),
+        "Statistics in bfloat16 stop on their way, and rest more and more often.",
+        STALE,
+        must=("BN104",),
+        may=("BN103", "BN201"),
+        says=("bfloat16", "module.float()"),
+    ),
+    Scenario(
+        "torch_bfloat16_statistics_in_float32",
+        functools.partial(_coarse, momentum=0.02, norms_in_float32=True),
+        "The network is in bfloat16, its batch norm in float32.",
+        HEALTHY,
+    ),
+    Scenario(
+        "torch_bfloat16_quick",
+        functools.partial(_coarse, momentum=0.1),
+        "Statistics in bfloat16 come near those of the batches with a momentum of 0.1.",
+        HEALTHY,
+        says=("bfloat16", "bn_tb.check"),
+    ),
     Scenario(
         "torch_momentum_0",
         _log(prepare=functools.partial(net_of.network, 0.0), **STANDARDISED),

@@ -206,3 +206,46 @@ def test_a_layer_of_a_model_that_is_not_trainable_is_not_trainable():
     }
     document = {"class_name": "Sequential", "config": {"name": "m", "layers": [frozen]}}
     assert keras_config.read(json.dumps(document).encode())["base/bn"].trainable is False
+
+
+def _bits(values, bits):
+    """Returns values rounded to some significant bits."""
+    fraction, exponent = np.frexp(values)
+    return np.ldexp(np.rint(fraction * 2.0**bits) / 2.0**bits, exponent)
+
+
+@pytest.mark.parametrize(("bits", "name"), [(8, "bfloat16"), (11, "float16"), (24, "")])
+def test_a_half_that_stands_is_told_by_the_format_that_all_values_fit_in(bits, name):
+    mean, _ = averages(*batch_statistics(_rng(), 40), 0.99)
+    judged = run(_torch(layer("a", _bits(mean, bits), constant(1, 41))))
+    (finding,) = [one for one in diagnose([judged])[0].findings if one.code == "BN105"]
+    assert ("Only half of the updates run" in finding.message) == (not name)
+    assert (f"stored in {name}" in finding.message and f"torch.{name}" in finding.fix) == bool(name)
+
+
+def test_gamma_tells_the_format_of_statistics_that_never_moved():
+    counts = {"a.num_batches_tracked": scalar(STEPS, STEPS)}
+    gamma = _bits(trained(_rng(), 41), 8)
+    still = layer("a", constant(0, 41), constant(1, 41), None, {"weight": gamma})
+    finding = _finding(run(_torch(still), counts))
+    assert "bfloat16" in finding.message and "module.float()" in finding.fix
+    counts["a.num_batches_tracked"] = scalar(STEPS, np.zeros(41))  # in evaluation mode
+    assert "bfloat16" not in _finding(run(_torch(still), counts)).message
+
+
+def test_a_healthy_run_in_bfloat16_says_what_a_log_cannot_show():
+    curves = averages(*batch_statistics(_rng(), 40), 0.5)
+    (judged,) = diagnose([run(_torch(layer("a", *(_bits(one, 8) for one in curves))))])
+    assert judged.verdict == "healthy" and "bfloat16" in judged.remark
+    (judged,) = diagnose([run(_torch(layer("a", *curves)))])
+    assert judged.verdict == "healthy" and not judged.remark
+
+
+def test_a_copy_by_its_name_is_told_to_take_the_statistics_over():
+    still = layer("ema.bn", constant(0, 41), constant(1, 41), None, {"weight": trained(_rng(), 41)})
+    finding = _finding(run(_torch(still)))
+    assert "copy of a network" in finding.message
+    assert "zip(ema.buffers(), model.buffers())" in finding.fix
+    still = layer("bn", constant(0, 41), constant(1, 41), None, {"weight": trained(_rng(), 41)})
+    assert "buffers()" in _finding(run(_torch(still), name="resnet_ema")).fix
+    assert "buffers()" not in _finding(run(_torch(still), name="resnet")).fix

@@ -56,6 +56,7 @@ def snippet(start):
 TORCH = (
     "nn.BatchNorm2d(channels, momentum=0.1)",
     "for module in backbone.modules():",
+    "for module in model.modules():",
     "model.train()",
     'for name, buffer in model.named_buffers():\n    if "running_"',
     "for copied, own in zip(",
@@ -142,6 +143,19 @@ def test_pytorch_layers_are_in_training_mode_afterwards(torch_space):
     assert run_torch(torch_space, "model.train()").training
     assert run_torch(torch_space, "model.eval()\nwith").training
     assert torch_space["model"][1].num_batches_tracked == 0  # validation updated nothing
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_pytorch_statistics_in_float32_take_updates_that_a_coarse_format_loses(torch_space, name):
+    torch, model = torch_space["torch"], torch_space["model"]
+    coarse = getattr(torch, name)
+    model.to(coarse).train()[1].momentum = 1e-5
+    images = torch_space["batches"][0][0].to(coarse)
+    model(images)
+    assert (model[1].running_var == 1).all()
+    run_torch(torch_space, "for module in model.modules():")
+    model(images)
+    assert (model[1].running_var != 1).all()
 
 
 def test_pytorch_statistics_are_logged_also_beside_nan(torch_space, tmp_path):
