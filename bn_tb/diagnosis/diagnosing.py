@@ -65,12 +65,16 @@ def _diagnoses(experiment: tuple[Run, ...], options: Options) -> Iterator[RunDia
         yield diagnosis
 
 
+IN_MEMORY = ("BN301", "BN302", "BN503")
+"""Rules that judge a model in memory."""
+
+
 def judge_modes(name: str, modes: Modes) -> RunDiagnosis:
     """Returns the diagnosis of a model in memory, as that of a run of this name."""
     layers = tuple(BatchNormLayer(one.name, momentum=one.momentum) for one in modes.layers)
     lags = tuple(Lag(weight=one.share, momentum=one.momentum) for one in modes.layers)
     subject = Subject(Run(name, name), layers, lags=lags, modes=modes)
-    return _diagnosis(subject, Options(), [rule for rule in ALL_RULES if rule.code == "BN503"])
+    return _diagnosis(subject, Options(), [RULES[code] for code in IN_MEMORY])
 
 
 def subjects_of(experiment: Iterable[Run], options: Options = Options()) -> tuple[Subject, ...]:

@@ -9,13 +9,13 @@ from bn_tb.rules.subject import Evidence
 from bn_tb.runs.run import Run
 
 _STEP = re.compile(r"\b([Ss])tep(s?)(?= \d)|(?<=per )(s)tep\b")
-_OTHER_CLOCKS = ("batch_", "_vs_iterations")
+_OTHER_CLOCKS = re.compile(r"(?<![\w/])batch_(?!norm)|_vs_iterations")
 """Parts of Keras' tags whose steps are iterations, in a log of epochs."""
 
 
 def in_its_unit(line: str, clock: Clock) -> str:
     """Returns a line with `epoch 3` for `step 3`, if the log of the statistics counts epochs."""
-    if clock.unit == "step" or any(part in line for part in _OTHER_CLOCKS):
+    if clock.unit == "step" or _OTHER_CLOCKS.search(line):
         return line
     return _STEP.sub(lambda found: _renamed(clock.unit, *found.groups(default="")), line)
 

@@ -16,6 +16,8 @@ class LayerModes:
       share: Share of the initial values that explains both distances, in [0, 1], or None.
       momentum: Weight of the old value per update, or None.
       frozen: Whether the layer is frozen.
+      finite: Whether all of its statistics are.
+      least: Its smallest variance.
     """
 
     name: str
@@ -25,6 +27,13 @@ class LayerModes:
     share: float | None = None
     momentum: float | None = None
     frozen: bool = False
+    finite: bool = True
+    least: float = 0.0
+
+    @property
+    def broken(self) -> bool:
+        """Whether evaluation takes the root of a negative number, or is not finite."""
+        return not self.finite or self.least < 0
 
 
 @dataclasses.dataclass(frozen=True)

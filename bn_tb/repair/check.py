@@ -37,7 +37,7 @@ def check(
     Raises:
       UsageError: There is no batch norm or no batch.
     """
-    passes = adapter_of(model).measure(model, batches, max_batches, forward, False)
+    passes = adapter_of(model).measure(model, batches, max_batches, forward, None)
     if not passes.stored:
         raise UsageError("the model has no batch-norm layer that keeps moving statistics")
     if not passes.batches:
@@ -56,6 +56,8 @@ def modes_of(passes: Passes) -> Modes:
             one.share,
             passes.momenta.get(one.layer),
             one.frozen,
+            one.finite,
+            one.least,
         )
         for one in comparison.distances(passes)
     )

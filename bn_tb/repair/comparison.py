@@ -26,6 +26,8 @@ class Distance:
       initial: Whether both statistics hold exactly their initial values, 0 and 1.
       share: Share of the initial values that explains both distances, or None.
       frozen: Whether the layer is frozen.
+      finite: Whether all stored statistics are.
+      least: The smallest stored variance.
     """
 
     layer: str
@@ -34,6 +36,8 @@ class Distance:
     initial: bool
     share: float | None
     frozen: bool
+    finite: bool
+    least: float
 
 
 def distances(passes: Passes) -> list[Distance]:
@@ -45,6 +49,8 @@ def distances(passes: Passes) -> list[Distance]:
             initial=is_initial(passes.stored[name]),
             share=share_of_initial(passes.stored[name], seen),
             frozen=name in passes.frozen,
+            finite=passes.stored[name].finite,
+            least=float(np.nan_to_num(passes.stored[name].variance).min(initial=0.0)),
         )
         for name, seen in passes.seen.items()
     ]

@@ -37,7 +37,7 @@ def measure(
     batches: Iterable[Any],
     most: int,
     forward: Forward | None = None,
-    frozen: bool = False,
+    frozen: bool | None = False,
 ) -> Passes:
     """Runs batches in both modes; see `repair.model.Adapter`.
 
@@ -46,7 +46,8 @@ def measure(
       batches: Arrays, tensors, (inputs, labels), a tf.data.Dataset or a PyDataset.
       most: Batches to run at most.
       forward: Calls the model on (model, batch, training).
-      frozen: Whether frozen layers are measured too, as if they were not.
+      frozen: Whether frozen layers are measured too, as if they were not; None: if there are no
+        others.
 
     Raises:
       UsageError: A layer renormalises.
@@ -59,7 +60,8 @@ def measure(
     moments: dict[str, Moments] = {}
     outputs, ran = Outputs(), 0
     stored = {name: _stored(layer) for name, layer in layers.items()}
-    measured = {name: layer for name, layer in layers.items() if frozen or name not in held}
+    all_of_them = frozen or (frozen is None and len(held) == len(layers))
+    measured = {name: layer for name, layer in layers.items() if all_of_them or name not in held}
     with _left_as_it_was(model, layers, measured):
         for batch in batches:
             if ran == most:

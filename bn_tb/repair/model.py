@@ -51,7 +51,12 @@ class Adapter(Protocol):
     """What check and recalibrate need of a framework."""
 
     def measure(
-        self, model: Any, batches: Iterable[Any], most: int, forward: Forward | None, frozen: bool
+        self,
+        model: Any,
+        batches: Iterable[Any],
+        most: int,
+        forward: Forward | None,
+        frozen: bool | None,
     ) -> Passes:
         """Runs batches and leaves model, optimizer and random state as they were."""
 

@@ -22,6 +22,11 @@ class Statistics:
     mean: FloatArray
     variance: FloatArray
 
+    @property
+    def finite(self) -> bool:
+        """Whether all of them are."""
+        return bool(np.isfinite(self.mean).all() and np.isfinite(self.variance).all())
+
 
 class Moments:
     """The moments of the input of one layer, batch after batch."""

@@ -13,6 +13,9 @@ from bn_tb.repair.model import Forward, Passes, inputs_of
 from bn_tb.repair.moments import Moments, Statistics
 from bn_tb.repair.outputs import Outputs
 
+_ONE_VALUE = "more than 1 value per channel"
+"""What torch/nn/functional.py says of a batch that cannot be normalised (`_verify_batch_size`)."""
+
 
 def layers_of(model: torch.nn.Module) -> dict[str, _BatchNorm]:
     """Returns the batch-norm layers that hold statistics, by name, without DDP's prefix.
@@ -31,7 +34,7 @@ def measure(
     batches: Iterable[Any],
     most: int,
     forward: Forward | None = None,
-    frozen: bool = False,
+    frozen: bool | None = False,
 ) -> Passes:
     """Runs batches in both modes; see `repair.model.Adapter`.
 
@@ -40,7 +43,8 @@ def measure(
       batches: Tensors, arrays, (inputs, labels) or what `forward` takes.
       most: Batches to run at most.
       forward: Calls the model on a batch; by default on its first element.
-      frozen: Whether frozen layers are measured too, as if they were not.
+      frozen: Whether frozen layers are measured too, as if they were not; None: if there are no
+        others.
     """
     call = forward or _call
     if isinstance(model, torch.nn.parallel.DistributedDataParallel):
@@ -54,14 +58,19 @@ def measure(
                 break
             plain = _outputs(call(model, batch))  # also initialises lazy layers
             layers = layers_of(model)
-            held = frozenset() if frozen else _frozen(layers)
-            with _seen(layers, held, moments):
-                trained = _outputs(call(model, batch))
+            held = _held(layers, frozen)
+            try:
+                with _seen(layers, held, moments):
+                    trained = _outputs(call(model, batch))
+            except ValueError as error:
+                if _ONE_VALUE not in str(error):
+                    raise
+                continue  # a last batch of one example has no variance
             ran += 1
             outputs.add(plain, trained, batch)
         layers = layers_of(model)
         stored = {name: _stored(layer) for name, layer in layers.items() if _ready(layer)}
-    measured = {name: layers[name] for name in stored if frozen or name not in _frozen(layers)}
+    measured = {name: layers[name] for name in stored if name not in _held(layers, frozen)}
     ran = _over_processes(measured, moments, outputs, ran)
     found = {name: each for name, one in moments.items() if (each := one.statistics())}
     return Passes(
@@ -112,6 +121,12 @@ def _frozen(layers: dict[str, _BatchNorm]) -> frozenset[str]:
         for name, layer in layers.items()
         if layer.affine and not any(parameter.requires_grad for parameter in layer.parameters())
     )
+
+
+def _held(layers: dict[str, _BatchNorm], frozen: bool | None) -> frozenset[str]:
+    """Returns the layers that are not measured; see `measure`."""
+    held = _frozen(layers)
+    return frozenset() if frozen or (frozen is None and len(held) == len(layers)) else held
 
 
 @contextlib.contextmanager

@@ -4,8 +4,6 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
 from bn_tb.errors import UsageError
 from bn_tb.repair import comparison
 from bn_tb.repair.model import Forward, adapter_of
@@ -38,7 +36,7 @@ class Recalibration:
             f"batch{'es' * (batches != 1)}"
         ]
         for name, new in self.after.items():
-            if not _is_finite(self.before[name]):
+            if not self.before[name].finite:
                 rows.append(f"  {name}: its statistics were not finite")
                 continue
             distance, ratio = comparison.distance(self.before[name], new)
@@ -86,7 +84,7 @@ def recalibrate(
         raise UsageError("the model has no batch-norm layer that keeps moving statistics")
     if not passes.batches:
         raise UsageError("there was no batch; a generator that was used up must be made anew")
-    finite = {name: one for name, one in passes.seen.items() if _is_finite(one)}
+    finite = {name: one for name, one in passes.seen.items() if one.finite}
     left = {name: "frozen" for name in passes.frozen if name not in passes.seen}
     left |= {
         name: "no forward pass reaches it"
@@ -99,7 +97,3 @@ def recalibrate(
     adapter.write(model, finite)
     before = {name: passes.stored[name] for name in finite}
     return Recalibration(before, finite, left, passes.batches)
-
-
-def _is_finite(statistics: Statistics) -> bool:
-    return bool(np.isfinite(statistics.mean).all() and np.isfinite(statistics.variance).all())

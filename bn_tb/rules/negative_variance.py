@@ -50,6 +50,7 @@ LOADED = (
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for all such layers."""
+    yield from _in_memory(subject, limits["negative"])
     found = []
     for layer in subject.layers:
         if layer.variance is not None:
@@ -78,6 +79,22 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         layers=tuple(names),
         step=step,
     )
+
+
+def _in_memory(subject: Subject, limit: float) -> Iterator[Evidence]:
+    """Yields one piece of evidence for the layers of a model that is checked."""
+    found = [one for one in subject.modes.layers if one.least < limit] if subject.modes else []
+    if found:
+        names = [one.name for one in found]
+        yield Evidence(
+            message=(
+                f"The moving variance of {layers_in_words(names)} is below 0 in some channel: "
+                "evaluation takes the root of it, which is no number."
+            ),
+            proof=tuple(f"{one.name}: minimum {one.least:.4g}" for one in found[:3]),
+            fix="Estimate it anew from training batches: bn_tb.recalibrate(model, batches).",
+            layers=tuple(names),
+        )
 
 
 RULE = Rule(

@@ -77,7 +77,24 @@ LOOK = (
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields evidence for layers with NaN or infinity, and for those that are logged no more."""
     yield from _hit(subject)
+    yield from _in_memory(subject)
     yield from _logged_no_more(subject)
+
+
+def _in_memory(subject: Subject) -> Iterator[Evidence]:
+    """Yields one piece of evidence for the layers of a model that is checked."""
+    found = [one for one in subject.modes.layers if not one.finite] if subject.modes else []
+    if found:
+        names = [one.name for one in found]
+        yield Evidence(
+            message=(
+                f"The moving statistics of {layers_in_words(names)} hold NaN or infinity, and "
+                "cannot recover. Every evaluation is worthless."
+            ),
+            proof=tuple(f"{name}: not finite in the model as it is" for name in names[:3]),
+            fix="Estimate them anew from training batches: bn_tb.recalibrate(model, batches).",
+            layers=tuple(names),
+        )
 
 
 def _logged_no_more(subject: Subject) -> Iterator[Evidence]:

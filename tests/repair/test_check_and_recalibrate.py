@@ -201,6 +201,51 @@ def test_processes_of_a_group_write_the_statistics_of_all_their_batches(toy, tmp
         np.testing.assert_allclose(layer["running_var"], hidden.var(0), rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("running_mean", float("nan"), "BN301"),
+        ("running_var", float("inf"), "BN301"),
+        ("running_var", -1.0, "BN302"),
+    ],
+)
+def test_statistics_that_no_evaluation_survives_are_broken_until_they_are_repaired(
+    toy, name, value, code
+):
+    model = trained(toy)
+    getattr(model[1], name)[3] = value
+    judged = bn_tb.check(model, batches(toy))
+    assert ([finding.code for finding in judged.findings], judged.verdict) == ([code], "broken")
+    bn_tb.recalibrate(model, batches(toy))
+    assert bn_tb.check(model, batches(toy)).verdict == "healthy"
+
+
+def test_a_model_that_is_frozen_as_a_whole_is_judged(toy):
+    model = trained(toy).requires_grad_(False)
+    assert bn_tb.check(model, batches(toy)).verdict == "healthy"
+    model[1].reset_running_stats()
+    judged = bn_tb.check(model, batches(toy))
+    assert judged.verdict == "stale" and "include_frozen=True" in judged.findings[0].fix
+    bn_tb.recalibrate(model, batches(toy), include_frozen=True)
+    assert bn_tb.check(model, batches(toy)).verdict == "healthy"
+
+
+def test_frozen_statistics_of_other_data_are_information_unless_they_cost_answers(toy):
+    model = trained(toy).requires_grad_(False)
+    model[1].running_mean += 3 * model[1].running_var.sqrt()
+    inputs = [values for values, _ in batches(toy)]
+    judged = bn_tb.check(model, inputs)
+    assert [(one.code, one.severity.name) for one in judged.findings] == [("BN503", "INFO")]
+    assert judged.verdict == "healthy"
+    assert bn_tb.check(model, batches(toy)).verdict == "stale"
+
+
+def test_a_last_batch_of_one_example_is_left_out(toy):
+    model, last = trained(toy), toy.batch(1)
+    assert bn_tb.check(model, [*batches(toy), last]).verdict == "healthy"
+    assert bn_tb.recalibrate(model, [*batches(toy, 3), last]).batches == 3
+
+
 @pytest.mark.parametrize("package", ["keras", "tf_keras"])
 def test_statistics_of_keras_that_are_not_finite_are_estimated_anew(package):
     keras = pytest.importorskip(package)
