@@ -80,14 +80,17 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     frozen = [layer for layer in subject.layers if layer.motion is Motion.CONSTANT]
     gap = subject.gap(limits) is not None
     for agree in (False, True):
-        if layers := [layer for layer in frozen if _in_training_too(layer) == agree]:
+        if layers := [layer for layer in frozen if _in_training_too(subject, layer) == agree]:
             yield _frozen(subject, layers, agree, gap and not agree)
 
 
-def _in_training_too(layer: BatchNormLayer) -> bool:
-    """Returns whether the graph or the configuration shows that training normalises with them."""
+def _in_training_too(subject: Subject, layer: BatchNormLayer) -> bool:
+    """Returns whether training normalises with them: a graph that trains or Keras shows it."""
     wiring = layer.wiring
-    return wiring is not None and (wiring.training is False or wiring.trainable is False)
+    if wiring is None or subject.graph is None:
+        return False
+    of_training = subject.graph.trains or wiring.keras
+    return wiring.trainable is False or (wiring.training is False and of_training)
 
 
 def _frozen(subject: Subject, layers: list[BatchNormLayer], agree: bool, gap: bool) -> Evidence:

@@ -132,6 +132,13 @@ def test_frozen_statistics_explain_a_gap_only_where_training_does_not_normalise_
     assert ("as training does" in found.message) == (not training)
 
 
+def test_a_graph_of_evaluation_does_not_show_what_training_normalises_with():
+    wiring = cases_graphs._wiring(mean=(), training=False)
+    parts = {"histograms": cases_graphs._frozen(0.5), "scalars": _parted()}
+    (found,) = evidence("BN102", cases_graphs._judged(wiring, trains=False, **parts))
+    assert found.severity is Severity.WARNING and "as training does" not in found.message
+
+
 @pytest.mark.parametrize("own", [0.999, 0.9])
 def test_a_lag_of_batch_renormalisation_is_not_filled_in_from_batches(own):
     curves = averages(*batch_statistics(np.random.default_rng(0), 50), 0.999)
