@@ -19,6 +19,8 @@ from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries
 _FALLEN = np.log(2) / 2  # a factor of 1.4; noise about a new level falls by less
 _TOGETHER = 3  # points; more bad batches in a row are other data
 _LAST = 2  # points at the end, of which nobody can say that what follows falls
+_STRAIGHT = 4  # intervals behind a first batch that was bad, ...
+_ALIKE = 0.2  # ... whose slopes of ln v per step are alike: range, relative to their median
 _OWN_LEVEL = 10  # ratio to the variance before the batch; more is no way back
 
 
@@ -61,7 +63,7 @@ def largest_jump(variance: HistogramSeries, limits: Mapping[str, float]) -> Jump
     level = np.log(variance.mean)
     told = [jump for at in _far(variance, level, limits) if (jump := _jump(level, at, limits))]
     if not told:
-        return None
+        return _first_batch(variance, level, limits)
     largest = max(told, key=lambda jump: level[jump.after] - level[jump.before])
     lowest = min((jump.before for jump in told), key=lambda at: float(level[at]))
     since = _forgotten_from(variance, lowest, _peak(variance.maximum, told[-1].after))
@@ -96,16 +98,38 @@ def _jump(level: FloatArray, at: int, limits: Mapping[str, float]) -> Jump | Non
     return Jump(Kind.POISONED, at - 1, at, certain=False) if far and falls_on else None
 
 
+def _first_batch(
+    variance: HistogramSeries, level: FloatArray, limits: Mapping[str, float]
+) -> Jump | None:
+    """Returns the jump from the initial value, if a bad batch made it and is not forgotten yet.
+
+    Other data than the initial value stay where they are, or are approached; of a batch that does
+    not come again the average falls by one factor a step, which shows as long as it is far above.
+    """
+    at = int((level != level[0]).argmax())
+    peak = _peak(level, at)
+    behind = slice(peak, peak + _STRAIGHT + 1)
+    slopes = np.diff(level[behind]) / np.diff(variance.steps[behind])
+    if at == 0 or variance.minimum[0] != variance.maximum[0] or slopes.size < _STRAIGHT:
+        return None
+    straight = bool((slopes < 0).all() and np.ptp(slopes) < _ALIKE * -np.median(slopes))
+    far = level[peak] - level[0] > np.log(limits["growth"])
+    falls = level[peak] - level[peak:].min() > np.log(limits["jump"])
+    if not (straight and far and falls) or _forgotten_from(variance, None, peak) is not None:
+        return None
+    return Jump(Kind.POISONED, at - 1, at)
+
+
 def _peak(level: FloatArray, at: int) -> int:
     """Returns the highest of the points at which bad batches that follow each other may end."""
     return at + int(level[at : at + _TOGETHER].argmax())
 
 
-def _forgotten_from(variance: HistogramSeries, before: int, peak: int) -> int | None:
+def _forgotten_from(variance: HistogramSeries, before: int | None, peak: int) -> int | None:
     """Returns the first point at which a batch is forgotten, or None if it is not.
 
     It is forgotten where at most `TRUSTED` of the median channel's variance can be left of it, and
-    the variance is back at its level before the batch.
+    the variance is back at its level before the batch, where there was one.
     """
     elapsed = (variance.steps[peak + 1 :] - variance.steps[peak]).astype(np.float64)
     if not elapsed.size or not variance.maximum[peak] > 0:
@@ -114,6 +138,7 @@ def _forgotten_from(variance: HistogramSeries, before: int, peak: int) -> int | 
         fallen = np.log(variance.maximum[peak + 1 :] / variance.maximum[peak])
         left = float((fallen / elapsed).min()) * elapsed + np.log(variance.maximum[peak])
         own = np.log(TRUSTED * variance.bands[peak + 1 :, MEDIAN].astype(np.float64))
-    back = variance.mean[peak + 1 :] < _OWN_LEVEL * variance.mean[before]
+    level = np.inf if before is None else _OWN_LEVEL * variance.mean[before]
+    back = variance.mean[peak + 1 :] < level
     forgotten = np.flatnonzero((left <= own) & back)
     return peak + 1 + int(forgotten[0]) if forgotten.size else None

@@ -26,8 +26,10 @@ second difference of log v times sqrt(2/3)): batches of two jump by 10 now and t
   points of the second half v grows by more than `growth` = 100; or v ends more than `bound` times
   above its least value before.
 
-The first update of statistics that stood still is no jump. A new level that stays (other data from
-some step on) is none of them.
+The first update of statistics that stood still is no jump, unless v grows by more than `growth` in
+it, falls by one factor a step over the next four intervals (slopes within 20 %) and by more than
+`jump` in all, and is not forgotten at the end: a first batch that was bad. A new level that stays
+(other data from some step on) is none of them.
 
 ## Example
     moving_variance  mean 1.3 at step 400, 8.1e4 at step 401, falling by 10 % a step since

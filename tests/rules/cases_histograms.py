@@ -1061,6 +1061,22 @@ def _():
     return run(layer("bn", *averages(mean, variance, 0.5)))
 
 
+def _first_batch(times, updates, momentum=0.9):
+    mean, variance = batch_statistics(_rng(), updates)
+    variance[0] *= times
+    return run(layer("bn", *averages(mean, variance, momentum)))
+
+
+@case("BN304", "fires", "the first batch is no data, as of a pass with memory that was not cleared")
+def _():
+    return _first_batch(1e7, 60)
+
+
+@case("BN304", "look-alike", "the first batch is no data, and forgotten")
+def _():
+    return _first_batch(1e7, 300)
+
+
 @case("BN304", "under", "it grows by fifty in the second half")
 def _():
     return _levels([1.0] * 20 + list(np.geomspace(1, 50, 20)))
