@@ -1,4 +1,4 @@
-"""Jumps of a moving variance that no approach to the data explains, and what becomes of them.
+"""Jumps of moving statistics that no approach to the data explains, and what becomes of them.
 
 A batch that is far too large is forgotten by a factor of the momentum per update. As batch
 variances are not negative, an average that holds v at one point holds at least m**n v after n
@@ -15,6 +15,7 @@ import numpy as np
 from bn_tb.evidence import noise
 from bn_tb.evidence.lag import TRUSTED
 from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries
+from bn_tb.runs.tags import Role
 
 _FALLEN = np.log(2) / 2  # a factor of 1.4; noise about a new level falls by less
 _TOGETHER = 3  # points; more bad batches in a row are other data
@@ -43,6 +44,7 @@ class Jump:
       certain: Whether what follows proves the kind.
       again: How many more jumps the series has.
       since: Index of the point from which on it is forgotten, or None if it is not.
+      role: The statistic that jumps.
     """
 
     kind: Kind
@@ -51,6 +53,7 @@ class Jump:
     certain: bool = True
     again: int = 0
     since: int | None = None
+    role: Role = Role.MOVING_VARIANCE
 
 
 def largest_jump(variance: HistogramSeries, limits: Mapping[str, float]) -> Jump | None:
@@ -69,6 +72,40 @@ def largest_jump(variance: HistogramSeries, limits: Mapping[str, float]) -> Jump
     since = _forgotten_from(variance, lowest, _peak(variance.maximum, told[-1].after))
     kind = largest.kind if since is None else Kind.POISONED
     return dataclasses.replace(largest, kind=kind, again=len(told) - 1, since=since)
+
+
+def mean_jump(
+    mean: HistogramSeries, variance: HistogramSeries, limits: Mapping[str, float]
+) -> Jump | None:
+    """Returns the first jump of a moving mean by many standard deviations that turns back.
+
+    A batch that is far off as a whole has the variance of any other, and poisons the mean alone. On
+    the way to the data a mean does not turn back, and towards other data it goes on.
+
+    Args:
+      mean: A moving mean, finite.
+      variance: The moving variance of its layer.
+      limits: `growth`, standard deviations of the channel that varies most, and `deviations`.
+    """
+    if not np.array_equal(mean.steps, variance.steps) or not (variance.maximum > 0).all():
+        return None
+    sigma, distance = np.sqrt(variance.maximum), mean.steps - mean.steps[0]
+    for curve in (mean.maximum, mean.minimum):
+        usual = limits["deviations"] * noise.jitter(curve)
+        far = np.maximum(limits["growth"] * sigma[:-1], usual)
+        for at in (np.flatnonzero(np.abs(np.diff(curve)) > far) + 1).tolist():
+            off = np.abs(curve[at:] - curve[at - 1])
+            if at < 2 or distance[at] > 2 * distance[at - 1] or (curve[:at] == curve[0]).all():
+                continue
+            if off.size <= _LAST:
+                return Jump(Kind.AT_THE_END, at - 1, at, certain=False, role=Role.MOVING_MEAN)
+            if off[0] > off[1] > off[2] and off.min() * np.exp(_FALLEN) < off[0]:
+                elapsed = (mean.steps[at:] - mean.steps[at]).astype(np.float64)
+                left = off[0] * (off[1] / off[0]) ** (elapsed / elapsed[1])  # the mean may drift
+                back = np.flatnonzero(left <= TRUSTED * sigma[at:])
+                since = at + int(back[0]) if back.size else None
+                return Jump(Kind.POISONED, at - 1, at, since=since, role=Role.MOVING_MEAN)
+    return None
 
 
 def _far(

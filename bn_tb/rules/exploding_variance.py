@@ -20,6 +20,9 @@ second difference of log v times sqrt(2/3)): batches of two jump by 10 now and t
   Where a later point bounds what is left of it to 5 % of the median channel's variance, and v is
   below 10 times its level before the batch, the batch is forgotten: the layer is suspect and no
   longer broken (the bound: `bn_tb/evidence/jumps.py`);
+- a poisoned mean: where v does not jump, the largest or smallest channel's mean does, by more than
+  `growth` standard deviations of the channel that varies most and `deviations` of its own noise,
+  and turns back;
 - at the end: one of the last two points jumps by more than `growth` = 100, and nothing can be seen
   to fall: likely. Less may be statistics that lagged and were estimated anew;
 - without bound: the jump is more than `bound` = 10^6, whatever follows; or over five or more rising
@@ -55,8 +58,8 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 
 from bn_tb.evidence.counting import since_reset
-from bn_tb.evidence.jumps import Jump, Kind, largest_jump
-from bn_tb.layers import BatchNormLayer, Motion
+from bn_tb.evidence.jumps import Jump, Kind, largest_jump, mean_jump
+from bn_tb.layers import BatchNormLayer, Motion, trajectory
 from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
@@ -99,17 +102,18 @@ _Hit = tuple[BatchNormLayer, Jump]
 
 def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     """Yields one piece of evidence for each kind of growth."""
-    kinds: dict[tuple[Kind, bool], list[_Hit]] = {}
+    kinds: dict[tuple[Kind, Role, bool], list[_Hit]] = {}
     for layer in map(since_reset, subject.layers):
-        found = _explosion(layer, limits)
+        found = _explosion(layer, limits) or _shift(layer, limits)
         if found:
-            kinds.setdefault((found.kind, found.since is not None), []).append((layer, found))
-    for (kind, over), hits in kinds.items():
+            key = found.kind, found.role, found.since is not None
+            kinds.setdefault(key, []).append((layer, found))
+    for (kind, role, over), hits in kinds.items():
         names = [layer.name for layer, _ in hits]
         certain = any(found.certain for _, found in hits)
         yield Evidence(
             message=(
-                f"The moving variance of {layers_in_words(names)} {_SENTENCES[kind]}"
+                f"The {role.value.replace('_', ' ')} of {layers_in_words(names)} {_SENTENCES[kind]}"
                 f"{_past(hits) if over else ''}."
             ),
             proof=tuple(f"{layer.name}: {_line(layer, found)}" for layer, found in hits[:3]),
@@ -139,6 +143,15 @@ def _explosion(layer: BatchNormLayer, limits: Mapping[str, float]) -> Jump | Non
     return Jump(Kind.STAYS, *grown) if grown else jump
 
 
+def _shift(layer: BatchNormLayer, limits: Mapping[str, float]) -> Jump | None:
+    """Returns a jump of the moving mean alone."""
+    series = dict(layer.finite)
+    mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
+    if mean is None or variance is None or layer.motion is not Motion.MOVING:
+        return None
+    return mean_jump(mean, variance, limits) if mean.steps.size >= _RISING else None
+
+
 def _growth(variance: HistogramSeries, limit: float) -> tuple[int, int] | None:
     """Returns first and last point of a rise that no approach to the data can be."""
     mean, distance = variance.mean, variance.steps - variance.steps[0]
@@ -164,15 +177,18 @@ def _step(layer: BatchNormLayer, at: int) -> int:
 
 
 def _line(layer: BatchNormLayer, jump: Jump) -> str:
-    variance = dict(layer.finite)[Role.MOVING_VARIANCE]
+    series = dict(layer.finite)[jump.role]
+    by_mean = jump.role is Role.MOVING_MEAN
+    level = trajectory.rms(series) if by_mean else series.mean
 
     def at(point: int) -> str:
-        return f"{variance.mean[point]:.3g} at step {variance.steps[point]}"
+        return f"{level[point]:.3g} at step {series.steps[point]}"
 
+    what = "root mean square over channels" if by_mean else "mean over channels"
     times = "once" if jump.again == 1 else f"{jump.again} times"
     again = f", and {times} more" if jump.again else ""
     since = "" if jump.since is None else f"; back to {at(jump.since)}"
-    return f"mean over channels {at(jump.before)}, {at(jump.after)}{again}{since}"
+    return f"{what} {at(jump.before)}, {at(jump.after)}{again}{since}"
 
 
 RULE = Rule(

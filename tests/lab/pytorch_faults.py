@@ -143,6 +143,14 @@ def _poison(at: int, pixel: float, channels: int = 1) -> Callable[[Any, int], No
     return mode
 
 
+def _far_off(net: Any, step: int) -> None:
+    """A batch that somebody forgot to scale: all of its pixels are off, and vary as ever."""
+    if step == 50:
+        pixels, _ = net_of.tensors(pictures(32, seed=9))
+        with torch.no_grad():
+            net(pixels + 1e5)
+
+
 def _nan_in_one_channel(net: Any, step: int) -> None:
     """An overflow in one channel of the first layer, as float16 activations have."""
     if step == 30:
@@ -403,6 +411,14 @@ SCENARIOS = (
         "One broken picture enters the average at step 50.",
         BROKEN,
         must=("BN304",),
+    ),
+    Scenario(
+        "torch_poisoned_mean",
+        _log(mode=_far_off, steps=80),
+        "One batch that is far off as a whole enters the moving mean at step 50.",
+        BROKEN,
+        must=("BN304",),
+        says=("The moving mean of",),
     ),
     Scenario(
         "torch_poisoned_and_forgotten",

@@ -1061,6 +1061,39 @@ def _():
     return run(layer("bn", *averages(mean, variance, 0.5)))
 
 
+def _far_off(by, after, channel=slice(None), stays=False):
+    """One batch, or all from there on, is off by `by` as a whole: its variance is as any other."""
+    mean, variance = batch_statistics(_rng(), 100 + after)
+    mean[100 : None if stays else 101, channel] += by
+    return run(layer("bn", *averages(mean, variance, 0.9)))
+
+
+@case("BN304", "fires", "one batch is far off as a whole, and poisons the mean alone")
+def _():
+    return _far_off(1e4, 10)
+
+
+@case("BN304", "fires", "in one channel")
+def _():
+    return _far_off(-1e4, 10, channel=0)
+
+
+@case("BN304", "under", "one batch is off by fifty standard deviations of the average")
+def _():
+    return _far_off(250, 10)
+
+
+@case("BN304", "look-alike", "other data from some step on move the mean, and it goes on")
+def _():
+    return _far_off(1e4, 60, stays=True)
+
+
+@case("BN304", "look-alike", "the mean goes a long way from 0 to the data")
+def _():
+    mean, variance = batch_statistics(_rng(), 100)
+    return run(layer("bn", *averages(mean + 1e5, variance, 0.9)))
+
+
 def _first_batch(times, updates, momentum=0.9):
     mean, variance = batch_statistics(_rng(), updates)
     variance[0] *= times

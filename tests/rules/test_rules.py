@@ -95,6 +95,16 @@ def test_a_forgotten_batch_does_not_hide_a_growth_that_follows():
     assert "does not stop" in judged.findings[0].message
 
 
+@pytest.mark.parametrize(("after", "verdict"), [(10, "broken"), (70, "broken"), (150, "suspect")])
+def test_a_mean_that_one_batch_poisoned_is_forgotten_by_its_own_pace(after, verdict):
+    mean, variance = batch_statistics(np.random.default_rng(0), 100 + after)
+    mean += 2 * np.linspace(0, 1, 100 + after)[:, None]  # and drifts meanwhile
+    mean[100] += 1e4  # a tenth of it to 5 % of 0.7 takes 97 updates
+    (judged,) = diagnose([run(layer("bn", *averages(mean, variance, 0.9)))])
+    assert judged.verdict == verdict
+    assert "moving mean" in judged.findings[0].message
+
+
 def test_a_log_that_is_sparse_bounds_what_is_left_of_a_batch_by_its_own_points():
     mean, variance = batch_statistics(np.random.default_rng(0), 2000)
     variance[99] *= 1e7  # seen at update 100, and at update 200 no more
