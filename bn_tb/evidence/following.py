@@ -23,6 +23,7 @@ _FOLLOWS = 0.2  # share of the movement left unexplained; between 5 % and 26 %
 _ALIKE = 2  # ratio to what other explanations leave; above it the copy is the better one
 _ON_ITS_OWN = 0.75  # the same; between 52 % and 95 %
 _FEWEST = 8  # moves of weights between two points
+_ROUNDING = 1e-6  # of the largest value: some bits of float32
 _TAKEN_OVER = 0.8  # share of the copy's points that are points of the original, bit for bit
 
 
@@ -37,12 +38,17 @@ def follows(pairs: Iterable[tuple[HistogramSeries, HistogramSeries]]) -> bool | 
     exact = True
     for copy, original in pairs:
         _, at, beside = np.intersect1d(copy.steps, original.steps, return_indices=True)
+        if at.size < 2:
+            continue
         copy, original = trajectory.take(copy, at), trajectory.take(original, beside)
         moved = trajectory.changes(copy)
         exact = exact and copy.exact_moments and original.exact_moments
         points += int(moved.sum())
         taken += int(np.isin(copy.identity[1:][moved], original.identity).sum())
+        small = _ROUNDING * max(abs(copy.minimum).max(), abs(copy.maximum).max())
         for own, other in zip(_curves(copy), _curves(original), strict=True):
+            if np.abs(other - own).max() <= small:
+                continue  # gradients of a softmax leave the mean of the last weights as it is
             there.add(own, other, moved)
             back.add(other, own, trajectory.changes(original))
     if points < _FEWEST:
@@ -92,6 +98,8 @@ def _curves(series: HistogramSeries) -> tuple[FloatArray, ...]:
 def _unexplained(moves: list[FloatArray], ways: list[FloatArray]) -> float:
     """Returns the share of all movement that one part of all ways does not explain."""
     scales = [float(np.sqrt(np.mean(way**2))) if way.size else 0.0 for way in ways]
+    if not moves:
+        return np.nan
     move = np.concatenate([one / (size or 1.0) for one, size in zip(moves, scales, strict=True)])
     way = np.concatenate([one / (size or 1.0) for one, size in zip(ways, scales, strict=True)])
     energy, length = float(move @ move), float(way @ way)

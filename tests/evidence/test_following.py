@@ -56,6 +56,21 @@ def test_networks_that_are_trained_side_by_side_do_not_follow_each_other(seed, e
     assert not _follows(_weights(seed, decay), _weights(seed + 100, decay), every)
 
 
+def test_a_mean_that_moves_by_rounding_alone_says_nothing():
+    originals, rng = _weights(0), np.random.default_rng(5)
+    copies = [followed(values, 0.999) for values in originals]
+    for weights in (originals, copies):
+        last = rng.normal(0, 1, (STEPS.size, 8))
+        last -= last.mean(1, keepdims=True)
+        weights.append(0.3 + last + rng.normal(0, 1e-9, (STEPS.size, 1)))
+    assert _follows(copies, originals)
+
+
 def test_few_points_do_not_tell():
+    assert follows(()) is None
+    apart = [histogram_series(STEPS + shift, _weights(0)[0]) for shift in (0, 1000)]
+    assert follows([tuple(apart)]) is None
+    still = histogram_series(STEPS, np.ones((201, 8)) + np.eye(8)[STEPS % 8] * 1e-9)
+    assert follows([(still, still)] * 2) is True
     originals = _weights(0)[:1]
     assert _follows([followed(originals[0])], originals, every=40) is None
