@@ -33,13 +33,14 @@ unknown.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from bn_tb.layers import trajectory
-from bn_tb.runs.series import FloatArray, HistogramSeries, distinct
+from bn_tb.runs.series import FloatArray, HistogramSeries, IntArray, distinct
 
 _EXPONENTS = np.geomspace(0.02, 40, 80)  # -ln share: from 98 % to nothing
 _POINTS = 64  # of a long series that are fitted
@@ -131,10 +132,17 @@ def _straight(layer: Began) -> bool:
     return bool(np.ptp(slopes) < _STRAIGHT * abs(np.median(slopes)))
 
 
+@functools.lru_cache(maxsize=64)  # the layers of a run mostly have as many points
+def _places(size: int) -> IntArray:
+    """Returns which of so many points are looked at, spread evenly."""
+    places: IntArray = distinct(np.linspace(0, size - 1, _POINTS).round().astype(np.int64))
+    return places
+
+
 def _clear_share(layer: Began, bound: float) -> float | None:
     """Returns the share that the curves of a layer agree on, or None if they do not."""
     elapsed = _elapsed(layer)
-    at = distinct(np.linspace(0, elapsed.size - 1, _POINTS).round().astype(int))
+    at = _places(elapsed.size)
     curves = np.stack(
         [
             trajectory.rms(layer.mean)[at],
