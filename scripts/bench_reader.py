@@ -17,6 +17,7 @@ import functools
 import multiprocessing
 import os
 import pathlib
+import resource
 import statistics
 import struct
 import subprocess
@@ -238,13 +239,19 @@ class Spent(NamedTuple):
     processor: float
 
 
+def processor_seconds() -> float:
+    """What this process and those that it waited for have used so far."""
+    kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return sum(own.ru_utime + own.ru_stime for own in map(resource.getrusage, kinds))
+
+
 def spent(work: Callable[[pathlib.Path], None], folder: pathlib.Path, parts: int) -> Spent:
     """Measures one call, with the processes that it starts and waits for; times `parts`."""
-    start, before = time.perf_counter(), sum(os.times()[:4])
+    start, before = time.perf_counter(), processor_seconds()
     work(folder)
     for child in multiprocessing.active_children():
         child.join()
-    processor = sum(os.times()[:4]) - before
+    processor = processor_seconds() - before
     return Spent((time.perf_counter() - start) * parts, processor * parts)
 
 
