@@ -36,8 +36,8 @@ DEATHS = 3
 OWN = {
     "distributed.scheduler.allowed-failures": DEATHS - 1,
     "distributed.worker.profile.enabled": False,
-    # Dask has memory given back to the system at once, and again with each window of a file that
-    # is read: two of five seconds of a worker.
+    # Dask has memory given back to the system at once, and so with each window of a file that is
+    # read: a third of a worker's time.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 64 << 20,
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
 }
