@@ -333,19 +333,24 @@ def _lags(subject: Subject) -> tuple[Lag, ...]:
 
 
 def _left_at_last(judged: LayerDiagnosis, lag: Lag) -> float | None:
-    """How much of what evaluation divides by is the initial value, at the last step."""
-    weight = judged.initial_weight
-    return weight if weight is None or lag.share is None else max(weight, lag.share)
+    """How much of the initial value is left at the last step, as BN201 says it.
+
+    That is its weight; where that is small, its share of the variance that evaluation divides by.
+    """
+    weight, share = judged.initial_weight, lag.share
+    if weight is None or share is None:
+        return weight
+    return share if weight <= TRUSTED < share else weight
 
 
 def _counting(left: FloatArray | None, judged: LayerDiagnosis, lag: Lag) -> FloatArray | None:
-    """The share of the initial value in the variance that evaluation divides by, from its weight.
+    """The weight of the initial value over steps, or its share of the variance, as at the last one.
 
     With the weight w a variance is `w + (1 - w) * c`, and the c of small variances follows from the
     share at the last step.
     """
-    weight, share = judged.initial_weight, lag.share
-    if left is None or weight is None or share is None or not weight < share < 1:
+    weight, share = judged.initial_weight, _left_at_last(judged, lag)
+    if left is None or not weight or not share or share == weight:
         return left
     c = weight * (1 / share - 1) / (1 - weight)
     counting: FloatArray = left / (left + (1 - left) * c)
