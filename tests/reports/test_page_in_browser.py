@@ -494,6 +494,18 @@ def test_paper_has_every_run_with_findings_and_its_tables_with_headings(page, tm
         assert page.evaluate(heading) == '"Run"'
 
 
+def test_the_page_in_a_notebook_is_filtered_and_opened(page, tmp_path):
+    framed = bn_tb.Diagnoses(page_cases.usual())._repr_html_()
+    file = tmp_path / "notebook.html"
+    file.write_text(f'<!doctype html><meta charset="utf-8">{framed}', encoding="utf-8")
+    page.goto(file.as_uri())
+    frame = page.frame_locator("iframe")
+    frame.get_by_label("Filter runs").fill("loss")
+    playwright.expect(frame.locator(".item")).to_have_count(1)
+    frame.locator(".item a").first.click()
+    playwright.expect(frame.locator("h1")).to_have_text("loss/train")
+
+
 HOSTILE = '<img src=x onerror="document.title=1">'
 
 

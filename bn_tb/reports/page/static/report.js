@@ -56,8 +56,8 @@ const host = {
   filter: () => NO_FILTER,
   href: (state) => `#${new URLSearchParams(Object.entries(state).filter(([, text]) => text !== null))}`,
   go(state, quietly) {
-    if (quietly) return history.replaceState(null, '', host.href(state));
-    location.hash = host.href(state);
+    if (quietly && location.protocol !== 'about:') history.replaceState(null, '', host.href(state));
+    else location.hash = host.href(state); // the frame of a notebook has no other way
   },
   onChange: (listener) => listeners.push(listener),
   exports: () => [],
