@@ -85,11 +85,13 @@ def mean_jump(
     Args:
       mean: A moving mean, finite.
       variance: The moving variance of its layer.
-      limits: `growth`, standard deviations of the channel that varies most, and `deviations`.
+      limits: `growth`, standard deviations of the channel that varied most so far, and
+        `deviations`.
     """
     if not np.array_equal(mean.steps, variance.steps) or not (variance.maximum > 0).all():
         return None
-    sigma, distance = np.sqrt(variance.maximum), mean.steps - mean.steps[0]
+    sigma = np.sqrt(np.maximum.accumulate(variance.maximum))  # of a collapsed one that of before
+    distance = mean.steps - mean.steps[0]
     for curve in (mean.maximum, mean.minimum):
         usual = limits["deviations"] * noise.jitter(curve)
         far = np.maximum(limits["growth"] * sigma[:-1], usual)

@@ -21,8 +21,8 @@ second difference of log v times sqrt(2/3)): batches of two jump by 10 now and t
   below 10 times its level before the batch, the batch is forgotten: the layer is suspect and no
   longer broken (the bound: `bn_tb/evidence/jumps.py`);
 - a poisoned mean: where v does not jump, the largest or smallest channel's mean does, by more than
-  `growth` standard deviations of the channel that varies most and `deviations` of its own noise,
-  and turns back;
+  `growth` standard deviations of the channel that varied most so far and `deviations` of its own
+  noise, and turns back;
 - at the end: one of the last two points jumps by more than `growth` = 100, and nothing can be seen
   to fall: likely. Less may be statistics that lagged and were estimated anew;
 - without bound: the jump is more than `bound` = 10^6, whatever follows; or over five or more rising
