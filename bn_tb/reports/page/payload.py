@@ -11,21 +11,19 @@ from typing import Any
 import numpy as np
 
 from bn_tb.diagnosis import LayerDiagnosis, RunDiagnosis
-from bn_tb.evidence.lag import TRUSTED, Lag
+from bn_tb.evidence.lag import TRUSTED
 from bn_tb.layers import BatchNormLayer, trajectory
 from bn_tb.reports import json_report, wording
-from bn_tb.reports.page import chart_points, metric_charts, wiring
+from bn_tb.reports.page import chart_points, initial_value, metric_charts, wiring
 from bn_tb.rules import ALL_RULES
-from bn_tb.rules.subject import Subject
 from bn_tb.runs.run import Run
-from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries, IntArray
+from bn_tb.runs.series import MEDIAN, FloatArray, HistogramSeries
 from bn_tb.runs.tags import STATISTICS, Role
 
 Payload = dict[str, Any]
 
 CHART_POINTS = 400  # points a series; a chart is at most about 1000 pixels wide
 SPARK_POINTS = 24  # points a sparkline, which is 96 pixels wide
-CURVE_POINTS = 60  # points of a predicted curve, which is smooth
 MOST_WEIGHT = 0.99  # above it, where a statistic is going cannot be told from where it is
 PREDICTED = ("healthy", "lagging")  # others go their own way
 UNREMARKABLE = ("train", "no_training")  # states of a wiring in which no edge is missing
@@ -66,14 +64,18 @@ def _small_picture(diagnosis: RunDiagnosis) -> Payload | None:
     they are, have that share; for the latter it is what would be left.
     """
     subject = diagnosis.subject
-    layers = list(zip(diagnosis.layers, subject.layers, _lags(subject), strict=True))
-    layers.sort(key=lambda one: -(_left_at_last(one[0], one[2]) or 0.0))
+    layers = list(zip(diagnosis.layers, subject.layers, initial_value.lags(subject), strict=True))
+    layers.sort(key=lambda one: -(initial_value.at_last(one[0], one[2]) or 0.0))
     for judged, _, lag in layers:
-        if judged.verdict in PREDICTED or _stuck(judged):
-            left = _counting(_left(subject, judged, lag), judged, lag)
+        if judged.verdict in PREDICTED or initial_value.stuck(judged):
+            weight = initial_value.weight_left(subject, judged, lag)
+            left = initial_value.counting(weight, judged, lag)
             if left is not None:
                 kept = np.linspace(0, left.size - 1, SPARK_POINTS).round().astype(np.int64)
-                return {"left": chart_points.numbers(left[kept]), "stuck": _stuck(judged)}
+                return {
+                    "left": chart_points.numbers(left[kept]),
+                    "stuck": initial_value.stuck(judged),
+                }
     moving = (_spark(layer.variance) or _spark(layer.mean) for _, layer, _ in layers)
     spark = next(filter(None, moving), None)
     return spark and {"spark": spark}
@@ -108,14 +110,14 @@ def run(entry: Payload, diagnosis: RunDiagnosis, points: int = CHART_POINTS) -> 
         | {
             "trusted_from": judged.trusted_from,
             "unit": diagnosis.subject.clock.unit,
-            "left": _left_at_last(judged, lag),
+            "left": initial_value.at_last(judged, lag),
             "spark": {"mean": _spark(layer.mean), "variance": _spark(layer.variance)},
         }
         for listed, judged, layer, lag in zip(
             entry["layers"],
             diagnosis.layers,
             diagnosis.subject.layers,
-            _lags(diagnosis.subject),
+            initial_value.lags(diagnosis.subject),
             strict=True,
         )
     ]
@@ -170,9 +172,11 @@ def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Pay
       KeyError: The run has no such layer.
     """
     subject = diagnosis.subject
-    for judged, found, lag in zip(diagnosis.layers, subject.layers, _lags(subject), strict=True):
+    for judged, found, lag in zip(
+        diagnosis.layers, subject.layers, initial_value.lags(subject), strict=True
+    ):
         if judged.layer == name:
-            left = _left(subject, judged, lag)
+            left = initial_value.weight_left(subject, judged, lag)
             return {
                 "layer": name,
                 "statistics": [
@@ -180,7 +184,7 @@ def layer(diagnosis: RunDiagnosis, name: str, points: int = CHART_POINTS) -> Pay
                     | _saved(subject.run, found, role, points)
                     for role in STATISTICS
                 ],
-                "share": _share(judged, _counting(left, judged, lag)),
+                "share": initial_value.share(judged, lag, left),
                 "wiring": wiring.picture(found.wiring, subject.graph),
             }
     raise KeyError(name)
@@ -289,78 +293,8 @@ def _predicted(
     target = (series.bands[-1, ONE_SIGMA].astype(float) - weight * initial) / (1 - weight)
     low, high = (left * initial + (1 - left) * end for end in target)
     return {
-        "steps": chart_points.steps(_even_steps(judged)),
+        "steps": chart_points.steps(initial_value.even_steps(judged)),
         "low": chart_points.numbers(low),
         "high": chart_points.numbers(high),
         "target": chart_points.numbers(target),
     }
-
-
-def _share(judged: LayerDiagnosis, left: FloatArray | None) -> Payload | None:
-    """How much of the initial value is left over steps; for stale layers, how much would be."""
-    if left is None:
-        return None
-    return {
-        "steps": chart_points.steps(_even_steps(judged)),
-        "predicted": chart_points.numbers(left),
-        "stuck": _stuck(judged),
-        "limit": TRUSTED,
-        "momentum": judged.momentum,
-    }
-
-
-def _left(subject: Subject, judged: LayerDiagnosis, lag: Lag) -> FloatArray | None:
-    """Share of the initial value at `_even_steps`, by momentum and updates, or None if unknown.
-
-    For a layer that is never updated it is what would be left if it were.
-    """
-    steps, clock, momentum = _even_steps(judged), subject.clock, judged.momentum
-    if judged.last_step is None or lag.refuted is not None:
-        return None
-    if lag.decay is not None:
-        by_curves: FloatArray = lag.decay ** np.maximum(steps - (lag.start or 0), 0.0)
-        return by_curves
-    if momentum and 0 < momentum < 1 and clock.updates_per_step is not None:
-        began = clock.updates(lag.start) if lag.start is not None and not _stuck(judged) else 0.0
-        updates = clock.at_zero + clock.updates_per_step * steps - (began or 0.0)
-        by_updates: FloatArray = momentum ** np.maximum(updates, 0.0)
-        return by_updates
-    return None
-
-
-def _lags(subject: Subject) -> tuple[Lag, ...]:
-    return subject.lags or (Lag(),) * len(subject.layers)
-
-
-def _left_at_last(judged: LayerDiagnosis, lag: Lag) -> float | None:
-    """How much of the initial value is left at the last step, as BN201 says it.
-
-    That is its weight; where that is small, its share of the variance that evaluation divides by.
-    """
-    weight, share = judged.initial_weight, lag.share
-    if weight is None or share is None:
-        return weight
-    return share if weight <= TRUSTED < share else weight
-
-
-def _counting(left: FloatArray | None, judged: LayerDiagnosis, lag: Lag) -> FloatArray | None:
-    """The weight of the initial value over steps, or its share of the variance, as at the last one.
-
-    With the weight w a variance is `w + (1 - w) * c`, and the c of small variances follows from the
-    share at the last step.
-    """
-    weight, share = judged.initial_weight, _left_at_last(judged, lag)
-    if left is None or not weight or not share or share == weight:
-        return left
-    c = weight * (1 / share - 1) / (1 - weight)
-    counting: FloatArray = left / (left + (1 - left) * c)
-    return counting
-
-
-def _stuck(judged: LayerDiagnosis) -> bool:
-    return judged.verdict == "stale" and judged.initial_weight == 1
-
-
-def _even_steps(judged: LayerDiagnosis) -> IntArray:
-    first, last = judged.first_step or 0, judged.last_step or 0
-    return np.unique(np.linspace(first, last, CURVE_POINTS).round().astype(np.int64))
