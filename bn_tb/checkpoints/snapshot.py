@@ -59,6 +59,21 @@ class Snapshot:
         kept = [at for at, tag in enumerate(self.tags) if _is_statistic(tag)]
         return self.moments.identity[kept].tobytes()
 
+    def is_copy(self, other: "Snapshot") -> bool:
+        """Returns whether two checkpoints hold one state: equal tensors, and no count that differs.
+
+        One of them may leave out what the other counts.
+        """
+        if not np.array_equal(self.moments.identity, other.moments.identity):
+            return False
+        own, others = self._counts, other._counts
+        return all(own[name] == others[name] for name in own.keys() & others.keys())
+
+    @property
+    def _counts(self) -> dict[str, float]:
+        steps = {} if self.optimizer_steps is None else {"": float(self.optimizer_steps)}
+        return {**self.numbers, **steps}
+
     @property
     def _shaped(self) -> Iterator[tuple[str, tuple[int, ...]]]:
         return zip(self.tags, self.shapes, strict=True)

@@ -122,6 +122,8 @@ def lags_of(
             share = curve.share_of(list(began.values()))
             for at in members:
                 lags[at] = _with_curve(lags[at], share, began.get(at), clocks[at])
+                if layers[at].saved:  # of counted updates see `may_be_young`
+                    lags[at] = dataclasses.replace(lags[at], open=False)
     return tuple(_against_variance(*each) for each in zip(layers, lags, clocks, strict=True))
 
 

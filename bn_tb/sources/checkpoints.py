@@ -229,7 +229,9 @@ def _stem(path: str, numbered: bool) -> str:
 
 
 def _joined(run: Run, prefix: str, group: list[_Read], patterns: TagPatterns) -> Run:
-    """Returns a run with the series of one model's checkpoints."""
+    """Returns a run with the series of one model's checkpoints; files that are copies are told."""
+    copies = _copies(group)
+    group = [one for one in group if one.found.path not in copies]
     steps = steps_of([one.found.path for one in group], [one.snapshot for one in group])
     places = sorted(zip(steps.steps, group, strict=True), key=lambda p: (p[0], p[1].found.modified))
     group = [one for _, one in places]
@@ -240,6 +242,7 @@ def _joined(run: Run, prefix: str, group: list[_Read], patterns: TagPatterns) ->
         for tag, one in _series(group, steps, prefix).items()
         if tag not in run.histograms and not _is_logged(tag, logged, patterns)
     }
+    told = _with_copies(group, steps, copies)
     ends = [step for step in (run.first_step, run.last_step) if step is not None]
     ends += [steps.steps[0], steps.steps[-1]] if series else []
     names = dict.fromkeys((*run.all_tags, *(prefixed(prefix, n) for n in _names(group))))
@@ -250,9 +253,25 @@ def _joined(run: Run, prefix: str, group: list[_Read], patterns: TagPatterns) ->
         first_step=min(ends, default=None),
         last_step=max(ends, default=None),
         all_tags=tuple(names),
-        checkpoints=(*run.checkpoints, *_told(group, steps, prefix)),
+        checkpoints=(*run.checkpoints, *_told(told, steps.counted, prefix)),
         checkpoint_tags=run.checkpoint_tags | series.keys(),
     )
+
+
+def _copies(group: Sequence[_Read]) -> dict[str, tuple[_Read, _Read]]:
+    """Returns, by path, the checkpoints that hold the state of one before them, each with that one.
+
+    `best.pth` is one of the others, and no point of its own.
+    """
+    kept, copies = dict[bytes, list[_Read]](), dict[str, tuple[_Read, _Read]]()
+    for one in group:
+        same = kept.setdefault(one.snapshot.moments.identity.tobytes(), [])
+        original = next((each for each in same if _is_copy(each, one)), None)
+        if original is None:
+            same.append(one)
+        else:
+            copies[one.found.path] = one, original
+    return copies
 
 
 def _names(group: Sequence[_Read]) -> Sequence[str]:
@@ -310,17 +329,33 @@ def _same_end(one: str, other: str) -> bool:
     return long == short or long.endswith(f".{short}")
 
 
-def _told(group: Sequence[_Read], steps: Steps, prefix: str) -> tuple[Checkpoint, ...]:
+def _is_copy(one: _Read, other: _Read) -> bool:
+    """Returns whether two files hold one state, and are not numbered as two points."""
+    numbers = {number_in_name(one.found.path), number_in_name(other.found.path)} - {None}
+    return len(numbers) < 2 and one.snapshot.is_copy(other.snapshot)
+
+
+def _with_copies(
+    group: Sequence[_Read], steps: Steps, copies: Mapping[str, tuple[_Read, _Read]]
+) -> list[tuple[int, _Read]]:
+    """Returns all checkpoints with their steps, copies with that of what they are copies of."""
+    known = {one.found.path: step for step, one in zip(steps.steps, group, strict=True)}
+    told = [(known[one.found.path], one) for one in group]
+    told += [(known[original.found.path], one) for one, original in copies.values()]
+    return sorted(told, key=lambda each: each[0])
+
+
+def _told(group: Iterable[tuple[int, _Read]], counted: bool, prefix: str) -> tuple[Checkpoint, ...]:
     return tuple(
         Checkpoint(
             path=one.found.path,
             format=one.snapshot.format,
             model=prefix,
             step=step,
-            counted=steps.counted,
+            counted=counted,
             optimizer_steps=optimizer_steps_of(one.snapshot),
         )
-        for step, one in zip(steps.steps, group, strict=True)
+        for step, one in group
     )
 
 

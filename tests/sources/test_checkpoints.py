@@ -43,6 +43,18 @@ def test_updates_count_from_a_checkpoint_that_was_saved_before_the_training(tmp_
     assert layers(tmp_path) == {"bn": [0, 100, 200]}
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_copy_of_a_checkpoint_is_no_point_of_its_own(tmp_path, count):
+    for epoch in range(1, count + 1):
+        write(tmp_path / f"epoch_{epoch}.safetensors", 100 * epoch, [epoch, 1])
+    alone = bn_tb.diagnose(tmp_path)
+    (tmp_path / "best.safetensors").write_bytes((tmp_path / "epoch_1.safetensors").read_bytes())
+    (run,) = bn_tb.read_logdir(tmp_path)
+    assert layers(tmp_path) == {"bn": [100 * epoch for epoch in range(1, count + 1)]}
+    assert [one.step for one in run.checkpoints].count(100) == 2
+    assert bn_tb.diagnose(tmp_path).verdict == alone.verdict
+
+
 def test_folders_named_after_steps_are_points_of_one_curve(tmp_path):
     for step in (500, 1000):
         folder = tmp_path / f"checkpoint-{step}"
