@@ -345,7 +345,12 @@ def _by_shape(lag: Lag, estimate: float, began: curve.Began) -> Lag:
 
 
 def _may_lag(began: curve.Began, clock: Clock) -> bool:
-    """Returns whether the slowest customary momentum lags after the updates that were made."""
+    """Returns whether the slowest customary momentum lags after the updates that were made.
+
+    Statistics that held their initial values for a while and left them then were filled in.
+    """
+    if began.start > began.mean.steps[:2][-1]:
+        return False
     first, last = clock.updates(began.start), clock.updates(float(began.mean.steps[-1]))
     if first is None or last is None:
         return True

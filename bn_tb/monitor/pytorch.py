@@ -13,14 +13,19 @@ from bn_tb.monitor.history import Snapshot
 from bn_tb.monitor.judge import Judge, OnFinding
 from bn_tb.monitor.passes import Passes
 from bn_tb.monitor.warning import BatchNormError
-from bn_tb.repair.pytorch import layers_of, values_of
+from bn_tb.repair.pytorch import layers_of, plain_name, values_of
+from bn_tb.runs.series import FloatArray
+
+SAMPLE = 1024
+"""Elements of a weight that are logged; any of them shows whether it is trained."""
 
 
 class BatchNormMonitor:
     """Logs and judges the batch norm of a model while it is trained; a context manager.
 
     Every `every` optimizer steps and when it is closed, it writes each layer's statistics, gamma,
-    beta, momentum and counters of updates and passes. Between two looks it only counts in Python:
+    beta, momentum, counters of updates and passes, and the start of the last weight outside them
+    that is trained. Between two looks it only counts in Python:
     nothing waits for a device. Model, optimizer, gradients and random states are never changed.
     """
 
@@ -48,7 +53,7 @@ class BatchNormMonitor:
           every_rank: Whether all processes of a group write, into folders `rank_0` ...; else only
             the first one does.
         """
-        self._layers = layers_of(model)
+        self._model, self._layers = model, layers_of(model)
         self._every, self._stop, self.steps = every, stop, 0
         self._passes = {name: Passes() for name in self._layers}
         self._handles: list[Any] = []
@@ -112,7 +117,19 @@ class BatchNormMonitor:
             if passes.counted or not self.steps:
                 scalars[f"{name}/training_passes"] = float(passes.for_training)
                 scalars[f"{name}/evaluation_passes"] = float(passes.evaluation)
-        return Snapshot(self.steps, histograms, scalars)
+        return Snapshot(self.steps, histograms | self._trained_weight(), scalars)
+
+    def _trained_weight(self) -> dict[str, FloatArray]:
+        """Returns the start of the last weight outside batch norm that is trained, by its tag.
+
+        It shows that the network trains, where gamma and beta are frozen.
+        """
+        own = {id(one) for layer in self._layers.values() for one in layer.parameters()}
+        for name, one in reversed(list(self._model.named_parameters())):
+            if one.requires_grad and id(one) not in own and not torch.nn.parameter.is_lazy(one):
+                module, _, leaf = plain_name(name).rpartition(".")
+                return {f"{module}/{leaf}": values_of(one.flatten()[:SAMPLE])}
+        return {}
 
 
 class _PassCounter:

@@ -23,7 +23,7 @@ def layers_of(model: torch.nn.Module) -> dict[str, _BatchNorm]:
     Those whose `track_running_stats` was set to False later hold some, and evaluate with them.
     """
     return {
-        _plain(name): module
+        plain_name(name): module
         for name, module in model.named_modules()
         if isinstance(module, _BatchNorm) and module.running_mean is not None
     }
@@ -94,7 +94,8 @@ def write(model: torch.nn.Module, statistics: dict[str, Statistics]) -> None:
                 buffer.copy_(torch.from_numpy(values).to(buffer))
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Returns the name of a module or parameter without what DDP and torch.compile put before."""
     return name.removeprefix("module.").replace("_orig_mod.", "")
 
 

@@ -194,9 +194,11 @@ model.fit trains in training mode by itself, so something switches it off. By li
 
     y_pred = self(x, training=True)
 
-2. call() of your own model, or in tf_keras the call that builds the model, passes training=False \
+2. call(self, x) of a model of your own takes no training, and Keras 3 passes none on to layers: \
+write call(self, x, training=None) and layer(x, training=training).
+3. call() of your own model, or in tf_keras the call that builds the model, passes training=False \
 to the layers: take it out.
-3. layer.trainable or model.trainable was False when the model was compiled or first fitted: set \
+4. layer.trainable or model.trainable was False when the model was compiled or first fitted: set \
 it to True, and compile again.""",
     _fixes.KEEP_OR_TRAIN_ANEW,
 )

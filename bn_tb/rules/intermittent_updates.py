@@ -21,7 +21,10 @@ bits, rest where an update is too small for the format: that is said instead.
     bn1.weight changes at all of these steps
 
 ## When it is wrong
-Two networks that train in turns share no weights, and each rests with its statistics: silent. A net
+Two networks that train in turns share no weights, and each rests with its statistics: silent. So is
+a layer whose rests are all steps in which another batch norm of the run is updated: the forward
+pass leaves it out (stochastic depth, experts, a batch norm per domain), and momentum or weight
+decay move its weights without a gradient. A net
 of which only the weights before the layer are logged may be misread.
 
 ## How to fix it
@@ -35,7 +38,8 @@ tie the updates to the train op, not to the loss.
 
 from collections.abc import Iterator, Mapping
 
-from bn_tb.layers import trajectory
+from bn_tb.evidence.activity import change_steps
+from bn_tb.layers import BatchNormLayer, trajectory
 from bn_tb.rules import _fixes
 from bn_tb.rules._causes import coarse_of
 from bn_tb.rules._plateaus import Stillness, stillness_of
@@ -44,6 +48,7 @@ from bn_tb.rules._words import layers_in_words
 from bn_tb.rules.rule import Limit, Rule
 from bn_tb.rules.subject import Evidence, Subject
 from bn_tb.rules.verdict import Confidence, Meaning, Severity, Verdict
+from bn_tb.runs.series import IntArray
 
 LIMITS = {
     "intervals": Limit(2, "logged intervals at rest", "three equal points, failure catalogue F13"),
@@ -56,7 +61,9 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     found = []
     for layer in subject.layers:
         still = stillness_of(subject, layer)
-        if still is not None and _alternates(still, limits):
+        if still is None or not _alternates(still, limits):
+            continue
+        if not _left_out(subject, layer, still.steps, still.plateaus(int(limits["intervals"]))):
             found.append((layer, still))
     if not found:
         return
@@ -88,6 +95,18 @@ def _alternates(still: Stillness, limits: Mapping[str, float]) -> bool:
         return False
     moving = [stop - start for start, stop, moved in trajectory.segments(still.moved) if moved]
     return len(moving) >= 2 and (still.pulse.by_weights or max(moving) > 1)
+
+
+def _left_out(
+    subject: Subject, layer: BatchNormLayer, steps: IntArray, rests: list[tuple[int, int]]
+) -> bool:
+    """Returns whether other layers are updated each time that a layer rests."""
+    others = [other for other in subject.layers if other is not layer and other.finite]
+    moves = [change_steps(other.finite[0][1]) for other in others]
+    return all(
+        any(((steps[start] < each) & (each <= steps[stop])).any() for each in moves)
+        for start, stop in rests
+    )
 
 
 RULE = Rule(

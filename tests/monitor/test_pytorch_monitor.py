@@ -10,6 +10,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 
+from torch import nn  # noqa: E402
+
 import bn_tb  # noqa: E402
 from bn_tb.monitor.pytorch import BatchNormMonitor  # noqa: E402
 from tests.builders import toy_torch as toy  # noqa: E402
@@ -94,6 +96,26 @@ def test_a_generator_that_runs_for_its_discriminator_is_no_validation(tmp_path):
                         model.train()(toy.batch()[0])
                 toy.train(model, optimizer, 1)
     assert bn_tb.diagnose(tmp_path).verdict == "healthy"
+
+
+@pytest.mark.parametrize(("training", "codes"), [(True, ["BN108"]), (False, [])])
+def test_statistics_that_drift_while_all_but_the_head_is_frozen_are_told(tmp_path, training, codes):
+    model = toy.net()
+    toy.train(model, toy.sgd(model), 100)
+    model.requires_grad_(False)
+    model[4].requires_grad_(True)
+    optimizer = torch.optim.SGD(model[4].parameters(), lr=0.05)
+    with warnings.catch_warnings(record=True):
+        warnings.simplefilter("always")
+        with BatchNormMonitor(model, optimizer, tmp_path, every=10):
+            for _ in range(100):
+                model.train()
+                model[1].train(training)
+                inputs, labels = toy.batch()
+                nn.functional.cross_entropy(model(inputs + 4), labels).backward()
+                optimizer.step()
+    judged = bn_tb.diagnose(tmp_path)
+    assert [one.code for one in judged.findings if one.severity.name != "INFO"] == codes
 
 
 @pytest.mark.parametrize("given", ["the compiled model", "the model inside"])

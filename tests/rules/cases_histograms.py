@@ -277,6 +277,17 @@ def _():
     return run(_paused(([1] * 10 + [0] * 10) * 3, gamma_moves=False))
 
 
+@case("BN104", "look-alike", "another layer is updated while the forward pass leaves this one out")
+def _():
+    return run({**_paused(([1] * 10 + [0] * 10) * 3), **layer("stem", *_moving(59))})
+
+
+@case("BN104", "fires", "all layers of a net stand still together")
+def _():
+    paused = _paused(([1] * 10 + [0] * 10) * 3)
+    return run({**paused, **{tag.replace("bn", "other"): one for tag, one in paused.items()}})
+
+
 @case("BN104", "look-alike", "gradients are accumulated and updates come at every fourth step")
 def _():
     histograms = {tag: one for tag, one in _paused([1, 0, 0, 0] * 12).items() if "mov" in tag}
