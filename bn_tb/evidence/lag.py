@@ -28,6 +28,9 @@ LARGEST_MOMENTUM = 0.999
 _ROUNDING = 1e-3
 """Relative rounding of float32 averages over some thousand updates, generously."""
 
+_BATCHES = 10
+"""Updates of an epoch of which the number is not known, at least; fewer batches are rare."""
+
 _LEAST_AT_FIRST = 0.2
 """Smallest variance at a first logged point that may still have begun at 1; less is as likely the
 variance of a pretrained network, of which the curves say nothing."""
@@ -312,7 +315,11 @@ def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None, clock: 
     if share.bound <= TRUSTED:
         return dataclasses.replace(lag, weight=share.bound)
     if share.estimate is None:
-        return lag if share.risen else dataclasses.replace(lag, open=_may_lag(began, clock))
+        return (
+            lag
+            if share.risen
+            else dataclasses.replace(lag, open=_may_lag(began, clock, lag.momentum))
+        )
     return _by_shape(lag, share.estimate, began)
 
 
@@ -344,17 +351,18 @@ def _by_shape(lag: Lag, estimate: float, began: curve.Began) -> Lag:
     )
 
 
-def _may_lag(began: curve.Began, clock: Clock) -> bool:
-    """Returns whether the slowest customary momentum lags after the updates that were made.
+def _may_lag(began: curve.Began, clock: Clock, momentum: float | None) -> bool:
+    """Returns whether the momentum, or the slowest customary one, lags after so many updates.
 
     Statistics that held their initial values for a while and left them then were filled in.
     """
     if began.start > began.mean.steps[:2][-1]:
         return False
-    first, last = clock.updates(began.start), clock.updates(float(began.mean.steps[-1]))
-    if first is None or last is None:
-        return True
-    return bool(LARGEST_MOMENTUM ** (last - first) > TRUSTED)
+    last = float(began.mean.steps[-1])
+    updates = (clock.updates(last) or 0.0) - (clock.updates(began.start) or 0.0)
+    if clock.unit == "epoch":
+        updates = max(updates, _BATCHES * (last - began.start))
+    return bool((momentum or LARGEST_MOMENTUM) ** updates > TRUSTED)
 
 
 def held_until(layer: BatchNormLayer) -> int | None:

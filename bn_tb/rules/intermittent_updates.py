@@ -63,7 +63,8 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
         still = stillness_of(subject, layer)
         if still is None or not _alternates(still, limits):
             continue
-        if not _left_out(subject, layer, still.steps, still.plateaus(int(limits["intervals"]))):
+        rests = still.plateaus(int(limits["intervals"]))
+        if coarse_of(layer) or not _left_out(subject, layer, still.steps, rests):
             found.append((layer, still))
     if not found:
         return

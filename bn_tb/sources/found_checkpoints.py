@@ -9,8 +9,8 @@ from bn_tb.files.found import FoundFile
 from bn_tb.runs.experiment import experiment_of
 
 _NAMES = re.compile(
-    r"keras_metadata\.pb|.+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5|(?:pth|pt)\.tar)"
-    r"|.*\.ckpt-\d+|.*model.*\.(?:bin|tar)"
+    r"keras_metadata\.pb|.+\.(?:index|meta|data-\d{5}-of-\d{5}|pth|pt|ckpt|keras|safetensors|h5|hdf5)"
+    r"|.*\.ckpt-\d+|.*model.*\.bin|.+\.tar"
 )
 _AMBIGUOUS = (".h5", ".hdf5", ".bin", ".tar", ".index", ".meta")
 _MODEL = re.compile(r"model|weight|ckpt|checkpoint|epoch|best|last|final|net|\.data-\d{5}-of", re.I)

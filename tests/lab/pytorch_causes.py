@@ -323,7 +323,7 @@ SCENARIOS = (
         "torch_nan_that_the_loop_skips",
         functools.partial(_own_loop, batches=_nan_from(100), skip_nan=True),
         "Statistics are NaN from step 100 on, and the loop does not log what the writer refuses.",
-        ("suspect",),
+        ("broken",),
         must=("BN301",),
     ),
     Scenario(

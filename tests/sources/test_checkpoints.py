@@ -43,6 +43,17 @@ def test_updates_count_from_a_checkpoint_that_was_saved_before_the_training(tmp_
     assert layers(tmp_path) == {"bn": [0, 100, 200]}
 
 
+@pytest.mark.parametrize("name", ["ckpt.tar", "epoch_3.tar", "net.pth.tar", "model.tar"])
+def test_the_names_of_pytorch_s_tutorials_are_found(name, tmp_path):
+    write(tmp_path / name, 500, [1, 1])
+    assert layers(tmp_path) == {"bn": [500]}
+
+
+def test_an_archive_that_is_no_model_is_no_run(tmp_path):
+    (tmp_path / "data.tar").write_bytes(bytes(1024))
+    assert not list(bn_tb.read_logdir(tmp_path))
+
+
 @pytest.mark.parametrize("count", [1, 4])
 def test_a_copy_of_a_checkpoint_is_no_point_of_its_own(tmp_path, count):
     for epoch in range(1, count + 1):
