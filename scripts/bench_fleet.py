@@ -34,6 +34,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parents[1]))
 from tests.builders import event_bytes as eb
 from tests.builders import object_store
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has bytecode
+
 RUNS = flags.DEFINE_integer("runs", 200, "Runs in the object store.", lower_bound=2)
 MEGABYTES = flags.DEFINE_integer("megabytes", 8, "Size of each of them.", lower_bound=1)
 SMALL = flags.DEFINE_integer("small", 1000, "Small runs; ten times as many follow.", lower_bound=1)

@@ -38,6 +38,8 @@ import bn_tb  # noqa: E402
 from bn_tb.events.masked_crc import masked_crc  # noqa: E402
 from bn_tb.sources.logdir import read_logdir  # noqa: E402
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed has bytecode
+
 _ONLY = flags.DEFINE_list(
     "only", ["a", "b", "ea", "eb", "c", "d", "whole"], "Which data sets to measure."
 )

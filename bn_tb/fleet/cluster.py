@@ -37,8 +37,9 @@ OWN = {
     "distributed.scheduler.allowed-failures": DEATHS - 1,
     "distributed.worker.profile.enabled": False,
     # Dask has memory given back to the system at once, and so with each window of a file that is
-    # read: a third of a worker's time.
+    # read: a third of a worker's time. To set one of these thresholds freezes the other at 128 KB.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 64 << 20,
+    "distributed.nanny.pre-spawn-environ.MALLOC_MMAP_THRESHOLD_": 32 << 20,
     "distributed.nanny.pre-spawn-environ.MALLOC_ARENA_MAX": 1,
 }
 """Configuration of workers of our own."""
