@@ -124,7 +124,9 @@ def test_a_compiled_model_is_judged_and_what_cannot_be_counted_is_left_out(tmp_p
     compiled = torch.compile(model, backend="eager")
     watched = compiled if given == "the compiled model" else model
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter(
+            "error", UserWarning
+        )  # what Python and PyTorch say of each other is no matter
         with BatchNormMonitor(watched, optimizer := toy.sgd(model), tmp_path, every=10):
             toy.train(compiled, optimizer, 60, validate_every=20)
     (run,) = bn_tb.read_logdir(tmp_path)
