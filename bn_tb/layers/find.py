@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import numpy as np
 
@@ -37,7 +37,7 @@ def find_layers(
         if parsed:
             named.setdefault(parsed.layer, []).append(parsed)
     join_trees(named)
-    wirings, counters = _Wirings(graph), _counters(run, patterns)
+    wirings, counters = _Wirings(graph, named.keys()), _counters(run, patterns)
     layers = [
         _with_source(dataclasses.replace(layer, counters=counters.get(layer.name, {})), run)
         for name, tags in named.items()
@@ -86,8 +86,9 @@ def _unheard_of(wiring: LayerWiring, logged: list[BatchNormLayer]) -> bool:
 class _Wirings:
     """Layers of the graph by name; logged names may have more in front, or less."""
 
-    def __init__(self, graph: GraphEvidence | None) -> None:
+    def __init__(self, graph: GraphEvidence | None, logged: Collection[str]) -> None:
         self._layers = dict(graph.layers) if graph else {}
+        self._logged = frozenset(logged)
         self._used: set[str] = set()
         self._by_end: dict[str, set[str]] = {}
         for name in self._layers:
@@ -101,11 +102,24 @@ class _Wirings:
             if end in self._layers:
                 candidates = {end}
                 break
-        candidates = candidates or self._by_end.get(f"{name}_1", set())
+        candidates = candidates or self._by_end.get(f"{name}_1", set()) or self._moved(name)
         self._used |= candidates
         if len(candidates) != 1:
             return None
         return self._layers[next(iter(candidates))]
+
+    def _moved(self, name: str) -> set[str]:
+        """Returns the layers of Keras that may have this name in another model.
+
+        A layer keeps the path of the model that it was built in; one that is made of its layers
+        later has a path of its own in the configuration.
+        """
+        namesakes = self._by_end.get(name.rsplit("/", 1)[-1], set())
+        return {
+            other
+            for other in namesakes
+            if self._layers[other].keras and self._logged.isdisjoint(_ends(other))
+        }
 
     def unused(self) -> Iterator[LayerWiring]:
         return (wiring for name, wiring in self._layers.items() if name not in self._used)

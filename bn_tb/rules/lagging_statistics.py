@@ -183,8 +183,11 @@ def _by_curve(lag: Lag, last: int, unit: str, is_copy: bool) -> tuple[str, tuple
             f"decay of {lag.decay:.4g}, of which {percent(lag.weight or 0.0)} are left since "
             f"{unit} {lag.start}",
         )
-    known = f"momentum {lag.momentum or 0:g} and an update a step would leave less" * lag.seldom
-    known = known or "the momentum is not in the log"
+    known = "the momentum is not in the log"
+    if lag.seldom:
+        known = f"momentum {lag.momentum or 0:g} and an update a step would leave less"
+    elif lag.momentum:
+        known = f"the log tells the momentum, {lag.momentum:g}, but not the updates of an {unit}"
     return f"at {unit} {last}", (
         f"{known}; the curves rise like 1 - {lag.decay:.4g}^n in {unit}s, and no variance is below "
         f"{percent(lag.weight or 0.0)} of its initial value",

@@ -208,6 +208,41 @@ def test_a_layer_of_a_model_that_is_not_trainable_is_not_trainable():
     assert keras_config.read(json.dumps(document).encode())["base/bn"].trainable is False
 
 
+def _in_another_model(*logged):
+    """Returns the judged Keras run of a model made of another's layers, and their momentum."""
+    inner = [
+        {"class_name": "BatchNormalization", "config": {"name": f"bn_{n}", "momentum": 0.99}}
+        for n in range(2)
+    ]
+    base = {"class_name": "Functional", "config": {"name": "functional_6", "layers": inner}}
+    document = {"class_name": "Functional", "config": {"name": "m", "layers": [base]}}
+    graph = GraphSource("keras_model", "keras", 0, json.dumps(document).encode())
+    statistics = averages(*batch_statistics(_rng(), 40), 0.95)
+    tags = {}
+    for name in logged:
+        tags |= {f"{tag}/histogram": one for tag, one in layer(name, *statistics).items()}
+    judged = run(tags, {"epoch_loss": scalar(STEPS, 1 / (1 + STEPS))}, graphs=(graph,))
+    return diagnose([judged])[0]
+
+
+def test_a_keras_layer_is_known_by_the_model_it_was_built_in_and_not_told_twice():
+    judged = _in_another_model("sequential_4/bn_0", "sequential_4/bn_1")
+    assert len(judged.subject.layers) == 2
+    assert [one.momentum for one in judged.subject.layers] == [0.99, 0.99]
+    assert "BN901" not in {one.code for one in judged.findings}
+
+
+def test_a_namesake_does_not_take_the_configuration_of_a_layer_that_is_logged():
+    judged = _in_another_model("other/bn_0", "functional_6/bn_0", "functional_6/bn_1")
+    assert [one.momentum for one in judged.subject.layers] == [None, 0.99, 0.99]
+
+
+def test_a_momentum_that_the_log_tells_is_not_called_unknown_where_epochs_hide_the_updates():
+    judged = _in_another_model("a/bn_0", "a/bn_1")
+    (lag,) = [one for one in judged.findings if one.code == "BN201"]
+    assert "the log tells the momentum, 0.99, but not the updates of an epoch" in lag.evidence[0]
+
+
 def _bits(values, bits):
     """Returns values rounded to some significant bits."""
     fraction, exponent = np.frexp(values)
