@@ -14,6 +14,10 @@ INITIAL = {Role.MOVING_MEAN: 0.0, Role.MOVING_VARIANCE: 1.0}
 """Initial values in every framework met (Keras, tf.layers, slim, PyTorch, Flax, tensorpack)."""
 
 
+_FLOAT32 = 1e-6
+"""Relative rounding of a float32 and of its square, generously."""
+
+
 class Framework(enum.Enum):
     """Whose code to show in a fix."""
 
@@ -156,4 +160,19 @@ class BatchNormLayer:
             return self.wiring.initial[role]
         if series.minimum[0] == series.maximum[0] == 0.0:
             return 0.0
+        if role is Role.MOVING_VARIANCE and self.norm_of_ones(series):
+            return float(series.minimum[0])
         return INITIAL[role]
+
+    def norm_of_ones(self, variance: HistogramSeries) -> bool:
+        """Returns whether a variance that is logged as one number begins as the norm of ones.
+
+        The root of 8 with a mean whose norm is 0 is that of eight channels at their initial values;
+        statistics of data have no mean of exactly 0.
+        """
+        if self.mean is None or not self.mean.count.size or variance.count[0] != 1:
+            return False
+        if not self.mean.minimum[0] == self.mean.maximum[0] == 0.0:
+            return False
+        channels = float(variance.minimum[0]) ** 2
+        return channels > 1.5 and abs(channels - round(channels)) <= _FLOAT32 * channels

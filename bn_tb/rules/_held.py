@@ -30,7 +30,9 @@ def held(subject: Subject, layer: BatchNormLayer, *roles: Role) -> Iterator[str]
                 where += f", and in {count(series.steps.size - 1, 'checkpoint')} before"
         else:
             points = count(series.steps.size, "point")
-            where = f"{value} in every channel at {points}, {span(series.steps)}"
+            norm = role is Role.MOVING_VARIANCE and layer.norm_of_ones(series)
+            who = ", the norm of ones," if norm else " in every channel"
+            where = f"{value}{who} at {points}, {span(series.steps)}"
         yield f"{role.value} of {layer.name}: {where}"
 
 

@@ -166,6 +166,10 @@ _NORMALISER = re.compile(r"running_mean_std|(?:obs|ret|rew(?:ard)?|state)_(?:rms
 _NOT_A_WEIGHT = re.compile(
     r"(?:^|[/._])(?:grad(?:ient)?s?|optimi[sz]er|opt_state|adam\w*|rmsprop|momentum|activations?)[/._]"
 )
+_NOT_A_VALUE = re.compile(
+    r"(?:^|[/.])(?:\w+_)?(?:delta|diff(?:erence)?|change|update_?(?:ratio|size)|grad(?:ient)?)s?[/.]"
+)
+"""Scopes in which people log what a variable did, not what it holds."""
 
 
 LONGEST_NAME = 1024
@@ -199,6 +203,8 @@ def _known(tag: str) -> ParsedTag | None:
     if shared != name:
         return ParsedTag(tag, layer, Role.REPLICA, reason) if role in STATISTICS else None
     if _NORMALISER.search(name.lower()):
+        return None
+    if _NOT_A_VALUE.search(name.lower()):
         return None
     if role not in STATISTICS and _NOT_A_WEIGHT.search(name.lower()):
         return None
