@@ -275,13 +275,18 @@ def _differ(one: HistogramSeries, other: HistogramSeries) -> bool:
     return bool((one.identity[left] != other.identity[right]).any())
 
 
+_FLAX_WEIGHTS = {"scale", "bias"}
+"""Weights of batch norm in Flax; Keras has gamma and beta, PyTorch weight and bias."""
+
+
 def _framework(tags: list[ParsedTag], wiring: LayerWiring | None) -> Framework:
     if wiring is not None:
         return _graph_framework(wiring)
-    reasons = " ".join(parsed.reason for parsed in tags)
-    if "PyTorch" in reasons:
+    reasons = {parsed.reason.rsplit(": ", 1)[0] for parsed in tags}
+    named = {parsed.reason.rsplit(": ", 1)[-1] for parsed in tags}
+    if any("PyTorch" in reason for reason in reasons):
         return Framework.TORCH
-    if "Flax" in reasons or "Haiku" in reasons:
+    if reasons & {"Flax", "Haiku"} or named >= _FLAX_WEIGHTS:
         return Framework.JAX
     if any(parsed.tag.endswith("/histogram") for parsed in tags):
         return Framework.KERAS

@@ -158,6 +158,7 @@ _CLEANED_KEY = re.compile(r"__(?!_)(.+?)__(?=__|\.|$)")
 _NNX_VALUE = re.compile(r"[/.]+value$")  # Flax NNX: the leaf of a variable
 
 _FLAX_COLLECTION = re.compile(r"(?:^|(?<=[/.]))(?:batch_stats|params)[/.]")
+_FLAX_MODULE = re.compile(r"BatchNorm_\d+")  # Linen numbers the modules that have no name
 _FLAX_ENDS = {"mean": Role.MOVING_MEAN, "var": Role.MOVING_VARIANCE}
 
 # Observation and reward normalisers of reinforcement learning keep a cumulative mean, no average
@@ -194,13 +195,13 @@ def _known(tag: str) -> ParsedTag | None:
     name = _OUTPUT.sub("", _HISTOGRAM.sub("", tag))
     if "[" in name or "__" in name:
         name = _TREE_KEY.sub(r"/\1", _CLEANED_KEY.sub(r"/\1", name)).lstrip("/.")
-    name = _NNX_VALUE.sub("", name)
-    shared = _REPLICA.sub("", name)
-    found = _statistic_or_weight(shared)
+    leaf = _NNX_VALUE.sub("", name)
+    shared = _REPLICA.sub("", leaf)
+    found = _statistic_or_weight(shared) or _of_flax(shared, leaf != name)
     if found is None:
         return None
     layer, role, reason = found
-    if shared != name:
+    if shared != leaf:
         return ParsedTag(tag, layer, Role.REPLICA, reason) if role in STATISTICS else None
     if _NORMALISER.search(name.lower()):
         return None
@@ -233,9 +234,22 @@ def _statistic_or_weight(name: str) -> tuple[str, Role, str] | None:
         # A summary named like the scope it is in: moving_mean/moving_mean.
         parent, scope = _split(layer)
         return (parent if scope.lower() == known else layer, *_BY_NAME[known])
-    if stem.lower() in _FLAX_ENDS and "batch_stats" in name:
-        return layer, _FLAX_ENDS[stem.lower()], f"Flax: batch_stats {stem}"
     return _average(layer, stem) or _joined(layer, stem)
+
+
+def _of_flax(name: str, is_variable: bool) -> tuple[str, Role, str] | None:
+    """Understands `mean` and `var`, which alone may as well be those of activations.
+
+    They are in the collection `batch_stats`, in a module that Flax named, `BatchNorm_0`, or a leaf
+    of a variable of NNX in a module of batch norm.
+    """
+    layer, last = _split(name)
+    last = _UNIQUE.sub("", last).lower()
+    module = _split(layer)[1]
+    ours = _FLAX_MODULE.fullmatch(module) or (is_variable and _BATCH_NORM.search(module))
+    if last not in _FLAX_ENDS or not (ours or "batch_stats" in name):
+        return None
+    return layer, _FLAX_ENDS[last], f"Flax: batch_stats {last}"
 
 
 def _average(layer: str, last: str) -> tuple[str, Role, str] | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from bn_tb.layers import Motion, find_layers
+from bn_tb.layers import Framework, Motion, find_layers
 from bn_tb.runs.tags import Role
 from tests.builders.synthetic import histogram, run
 
@@ -209,6 +209,8 @@ SCHEMES = {
         lambda tree, path, end: f".{tree}" + "".join(f"['{part}']" for part in [*path, end])
     ),
     "Flax, dots": _flax(lambda tree, path, end: "/".join([tree, ".".join(path), end]), "."),
+    "Flax, no trees": _flax(lambda tree, path, end: "/".join([*path, end])),
+    "Flax, NNX": _flax(lambda tree, path, end: "/".join([*path, end, "value"])),
     "Haiku": _haiku("", ""),
     "Haiku, two trees": _haiku("state/", "params/"),
     "Haiku, state apart": _haiku("state/", ""),
@@ -274,3 +276,17 @@ def test_layers_are_named_alike_where_only_their_weights_are_logged(scheme, seed
         f"params/{name.removeprefix('state/')}" for name in expected
     ]
     assert {layer.motion for layer in found} == {Motion.NOT_LOGGED}
+
+
+@pytest.mark.parametrize(
+    ("ends", "framework"),
+    [
+        (("scale", "bias"), Framework.JAX),
+        (("weight", "bias"), Framework.UNKNOWN),
+        (("gamma", "beta"), Framework.UNKNOWN),
+    ],
+)
+def test_the_weights_of_batch_norm_tell_flax(ends, framework):
+    rng = np.random.default_rng(0)
+    (found,) = find_layers(run({f"BatchNorm_0/{end}": _series(rng, 8, 1.0) for end in ends}))
+    assert found.framework is framework

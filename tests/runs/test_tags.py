@@ -60,6 +60,8 @@ KNOWN = [
     ("['res/~/bn/~/var_ema']['average']", "res/~/bn", VARIANCE),
     ("batch_stats/bn/mean_1", "bn", MEAN),
     (".batch_stats['stage']['bn']['mean']", "stage/bn", MEAN),
+    ("encoder/BatchNorm_3/mean", "encoder/BatchNorm_3", MEAN),  # Linen, without its collections
+    ("encoder/bn1/var/value", "encoder/bn1", VARIANCE),  # NNX
     ("stage1_unit1_bn1_gamma", "stage1_unit1_bn1", Role.GAMMA),
     ("bn_data_moving_var", "bn_data", VARIANCE),
     ("resnetv10_batchnorm0_running_var_1", "resnetv10_batchnorm0", VARIANCE),
@@ -105,6 +107,9 @@ UNKNOWN = [
     "layer1.weight.grad",
     "bn/mean_ema/hidden",
     "bn1/mean",
+    "BatchNorm/mean",
+    "encoder/mean/value",
+    "delta/bn1.running_mean",
     "bn1/var_snr",
     "bn_std",
     "loss",
