@@ -47,6 +47,15 @@ def read(file: RangeFile, shards: Shards | None = None) -> Contents:
     raise ForeignError(_unknown(file))
 
 
+def is_known(file: RangeFile) -> bool:
+    """Returns whether a file looks like one of these formats.
+
+    Raises:
+      OSError: It cannot be read.
+    """
+    return any(is_one(file) for is_one, _ in FORMATS)
+
+
 def _read_archive(file: RangeFile) -> Contents:
     index = ZipIndex(file)
     if keras_archive.is_archive(index):

@@ -322,11 +322,16 @@ def _found(folders: Sequence[Folder], logdir: str) -> Iterator[FoundRun]:
             runs[folder.name] = one
         if checkpoints:
             models[folder.name] = checkpoints
-    for folder_name, home in homes(models.keys(), runs.keys()).items():
-        files = models[folder_name]
+    found = homes(models.keys(), runs.keys())
+    told = {
+        folder: home for folder, home in found.items() if home in runs or is_run(models[folder])
+    }
+    if not runs and not told:  # then what need not be a model is looked at
+        models = {name: tuple(filter(_is_model, files)) for name, files in models.items()}
+        told = {folder: home for folder, home in found.items() if models[folder]}
+    for folder_name, home in told.items():
         run = runs.get(home) or FoundRun(home, logdir, ())
-        if run.files or is_run(files) or files[0].path == logdir:
-            runs[home] = dataclasses.replace(run, checkpoints=(*run.checkpoints, *files))
+        runs[home] = dataclasses.replace(run, checkpoints=(*run.checkpoints, *models[folder_name]))
     yield from runs.values()
 
 
@@ -337,10 +342,24 @@ def _split(folder: Folder, logdir: str) -> tuple[FoundRun, tuple[FoundFile, ...]
     files, beside, models = list[FoundFile](), list[FoundFile](), list[FoundFile]()
     for file in folder.files:
         name = _name(file)
-        kind = beside if name == hyperparameters.FILE else models if is_checkpoint(name) else files
+        saved = is_checkpoint(name) or (file.path == logdir and _is_model(file))
+        kind = beside if name == hyperparameters.FILE else models if saved else files
         kind.append(file)
     size = sum(file.size for file in files)
     return FoundRun(folder.name, logdir, tuple(files), size, beside=tuple(beside)), tuple(models)
+
+
+def _is_model(file: FoundFile) -> bool:
+    """Returns whether a file whose name does not tell is a checkpoint by its bytes."""
+    if is_event_file(_name(file)):
+        return False
+    from bn_tb.checkpoints import formats  # most calls see no checkpoint
+
+    try:
+        with place.open_file(file) as opened:
+            return formats.is_known(opened)
+    except OSError:
+        return False
 
 
 def _name(file: FoundFile) -> str:

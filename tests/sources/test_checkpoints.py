@@ -171,3 +171,23 @@ def test_numbered_trainings_stay_apart(tmp_path):
             path = tmp_path / f"fold{fold}_epoch{epoch}.safetensors"
             write(path, 100 * epoch + fold, [fold, epoch])
     assert layers(tmp_path) == {"fold1/bn": [101, 201], "fold2/bn": [102, 202]}
+
+
+@pytest.mark.parametrize("name", ["m.h5", "my_vgg.hdf5", "resnet.tar"])
+def test_a_model_of_any_name_is_judged_where_there_is_nothing_else(tmp_path, name):
+    write(tmp_path / name, 500, [1, 1])
+    assert layers(tmp_path) == {"bn": [500]}
+
+
+@pytest.mark.parametrize("name", ["resnet50_cifar", "x.weights"])
+def test_a_checkpoint_of_any_name_is_judged_where_its_path_is_given(tmp_path, name):
+    write(tmp_path / name, 500, [1, 1])
+    assert layers(tmp_path / name) == {"bn": [500]}
+    assert not list(bn_tb.read_logdir(tmp_path))
+
+
+def test_data_beside_a_model_are_no_run_of_their_own(tmp_path):
+    for folder, name in (("a", "model.safetensors"), ("b", "data.h5")):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / name, 500, [1, 1])
+    assert [run.name for run in bn_tb.read_logdir(tmp_path)] == ["a"]
