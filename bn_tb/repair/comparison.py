@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
-from bn_tb.errors import UsageError
 from bn_tb.repair.model import Passes
 from bn_tb.repair.moments import Statistics
+from bn_tb.repair.outputs import Outputs
 
 _EPSILON = 1e-5  # PyTorch's; keeps channels that are constant from dividing by 0
 _ALIKE = 0.1
@@ -85,17 +85,25 @@ def share_of_initial(stored: Statistics, seen: Statistics) -> float | None:
     return by_mean
 
 
-def refuse_if_trained_with(passes: Passes) -> None:
-    """Refuses to repair a model that is better with the statistics that it has.
+def is_worse(before: float, after: float) -> bool:
+    """Returns whether one share of right answers is below another by more than chance."""
+    return after < before - _BETTER
 
-    Raises:
-      UsageError: By the labels of the batches, evaluation mode answers better than training mode:
-        the weights were trained with the statistics as they are.
+
+def refusal(before: float, after: float, outputs: Outputs) -> str:
+    """Returns why statistics that were estimated are not kept, and what to do.
+
+    Args:
+      before: Share of right answers in evaluation mode with the statistics that the model has.
+      after: The same with those of the batches.
+      outputs: What the model made of all batches, which tells how their labels are mixed.
     """
-    scores = passes.outputs.scores
-    if scores is not None and scores[0] > scores[1] + _BETTER:
-        raise UsageError(
-            f"evaluation mode answers {scores[0]:.1%} right and training mode {scores[1]:.1%}: the "
-            "weights were trained with the statistics as they are (training ran in evaluation "
-            "mode), and others would not fit them. Train the network anew, or pass force=True"
-        )
+    unlike = outputs.unmixed or (
+        "the batches are not like those of training (sorted, of a few examples, or of other data)"
+    )
+    return (
+        f"evaluation answers {before:.1%} right as it is and {after:.1%} with statistics of these "
+        f"batches, so nothing was changed: either {unlike}; give shuffled training batches of 32 "
+        "examples or more. Or the weights were trained with the statistics as they are (training "
+        "ran in evaluation mode): then train the network anew. force=True keeps them all the same"
+    )

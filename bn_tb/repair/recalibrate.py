@@ -1,7 +1,7 @@
 """`bn_tb.recalibrate(model, batches)`: the statistics that evaluation needs, without a training."""
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bn_tb.errors import UsageError
@@ -11,6 +11,8 @@ from bn_tb.repair.moments import Statistics
 
 MAX_BATCHES = 200
 """Batches that are enough for any layer: of 64 values each, a mean is known to 1 % of its sigma."""
+
+_KEPT = 8  # batches that are evaluated before and after; some hundred examples, in memory meanwhile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,12 +24,15 @@ class Recalibration:
       after: Those that were written.
       left: Names of layers that were left alone, with the reason.
       batches: Batches that were used.
+      scores: Share of right answers in evaluation mode before and after, of eight of the batches
+        at most, or None where these have no labels.
     """
 
     before: Mapping[str, Statistics]
     after: Mapping[str, Statistics]
     left: Mapping[str, str]
     batches: int
+    scores: tuple[float, float] | None = None
 
     def __str__(self) -> str:
         layers, batches = len(self.after), self.batches
@@ -35,6 +40,9 @@ class Recalibration:
             f"recalibrated {layers} layer{'s' * (layers != 1)} from {batches} "
             f"batch{'es' * (batches != 1)}"
         ]
+        if self.scores:
+            was, now = self.scores
+            rows[0] += f": evaluation answers {now:.1%} right, {was:.1%} before"
         for name, new in self.after.items():
             if not self.before[name].finite:
                 rows.append(f"  {name}: its statistics were not finite")
@@ -61,7 +69,8 @@ def recalibrate(
 
     All layers normalise with their batches while means and second moments are averaged over all
     values, so that the variance between batches counts; dropout and other noise are off. Known as
-    precise batch norm (Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3).
+    precise batch norm (Wu and Johnson 2021, https://arxiv.org/abs/2105.07576, section 3). Some of
+    the batches, where they have labels, are evaluated before and after: what is worse is undone.
 
     Args:
       model: A torch.nn.Module or a Keras model.
@@ -69,17 +78,19 @@ def recalibrate(
       max_batches: Batches to use at most.
       forward: `forward(model, batch)` where the model is not called on the batch's first element.
       include_frozen: Whether frozen layers are estimated anew too.
-      force: Whether to go on where the weights fit the statistics as they are.
+      force: Whether to keep the new statistics where evaluation answers worse with them.
 
     Returns:
       What changed, per layer.
 
     Raises:
-      UsageError: There is no batch norm or no batch; or layers normalise with statistics that they
-        were trained with (training ran in evaluation mode), which new ones would not fit.
+      UsageError: There is no batch norm or no batch; or evaluation answers worse with the new
+        statistics, and so the model is as it was: it was trained with those that it has (training
+        ran in evaluation mode), or the batches are not like those of training.
     """
     adapter = adapter_of(model)
-    passes = adapter.measure(model, batches, max_batches, forward, include_frozen)
+    kept = list[Any]()
+    passes = adapter.measure(model, _noted(batches, kept), max_batches, forward, include_frozen)
     if not passes.stored:
         raise UsageError("the model has no batch-norm layer that keeps moving statistics")
     if not passes.batches:
@@ -92,8 +103,29 @@ def recalibrate(
         if name not in passes.seen and name not in left
     }
     left |= {name: "its batches are not finite" for name in passes.seen if name not in finite}
-    if not force:
-        comparison.refuse_if_trained_with(passes)
-    adapter.write(model, finite)
     before = {name: passes.stored[name] for name in finite}
-    return Recalibration(before, finite, left, passes.batches)
+
+    def score() -> float | None:
+        scores = adapter.measure(model, kept, len(kept), forward, include_frozen).outputs.scores
+        return scores and scores[0]
+
+    was = score()
+    adapter.write(model, finite)
+    now = score()
+    scores = None if was is None or now is None else (was, now)
+    if scores and comparison.is_worse(*scores) and not force:
+        adapter.write(model, before)
+        raise UsageError(comparison.refusal(*scores, passes.outputs))
+    return Recalibration(before, finite, left, passes.batches, scores)
+
+
+def _noted(batches: Iterable[Any], kept: list[Any]) -> Iterator[Any]:
+    """Yields batches, and keeps some of them, evenly over all that were yielded."""
+    every = 1
+    for at, batch in enumerate(batches):
+        if at % every == 0 and len(kept) == _KEPT:
+            del kept[1::2]
+            every *= 2
+        if at % every == 0:
+            kept.append(batch)
+        yield batch

@@ -9,6 +9,7 @@ import pytest
 import bn_tb
 from bn_tb.errors import UsageError
 from bn_tb.repair.keras import values_of
+from bn_tb.repair.recalibrate import _noted
 from tests.builders.ranks import run_in_two
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -80,13 +81,37 @@ def test_recalibrated_statistics_are_those_of_all_values(toy):
     np.testing.assert_allclose(model[1].running_var, values.var(0), rtol=1e-4)
 
 
-def test_weights_that_are_better_with_what_they_have_are_not_repaired(toy):
-    model = trained(toy, training=False)
+def of_classes(toy, *classes):
+    """Returns a batch of examples of each class."""
     inputs, labels = toy.batch(400)
-    sorted_by_class = [(inputs[labels == one], labels[labels == one]) for one in range(4)]
-    with pytest.raises(bn_tb.UsageError, match="trained with the statistics as they are"):
-        bn_tb.recalibrate(model, sorted_by_class)
-    assert bn_tb.recalibrate(model, sorted_by_class, force=True).after
+    return [(inputs[labels == one], labels[labels == one]) for one in classes]
+
+
+def test_statistics_with_which_evaluation_answers_worse_are_undone_bit_for_bit(toy):
+    import torch
+
+    model = trained(toy)
+    before = {name: one.clone() for name, one in model.state_dict().items()}
+    of_one_class = of_classes(toy, 0) * 4
+    with pytest.raises(bn_tb.UsageError, match="nothing was changed: either the batches are sort"):
+        bn_tb.recalibrate(model, of_one_class)
+    assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
+    was, now = bn_tb.recalibrate(model, of_one_class, force=True).scores
+    assert now < was
+
+
+def test_batches_that_are_sorted_or_small_repair_as_long_as_evaluation_gains(toy):
+    for unlike in (of_classes(toy, 0, 1, 2, 3), [toy.batch(2) for _ in range(60)]):
+        model = trained(toy, momentum=0.0)
+        was, now = bn_tb.recalibrate(model, unlike).scores
+        assert now > was + 0.2
+
+
+@pytest.mark.parametrize("count", [3, 8, 9, 100])
+def test_what_is_evaluated_before_and_after_are_some_batches_of_all(count):
+    kept = []
+    assert list(_noted(range(count), kept)) == list(range(count))
+    assert 3 <= len(kept) <= 8 and kept[0] == 0 and kept[-1] >= 0.75 * (count - 1)
 
 
 def test_frozen_layers_are_left_alone_unless_told(toy):
