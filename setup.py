@@ -47,6 +47,7 @@ DOCS = [
     "mkdocs>=1.6",
     "mkdocs-material>=9.6",
     "mkdocstrings[python]>=0.29",
+    "pymdown-extensions<12; python_version<'3.11'",  # the last mkdocstrings there fails on 12
     "ruff>=0.12",  # lays out long signatures
 ]
 CHECKS = ["ruff>=0.12", "mypy>=1.15", "types-protobuf"]

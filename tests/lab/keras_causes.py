@@ -127,14 +127,9 @@ def _scenario(
     return Scenario(name, log, truth, verdicts, must=must, run="train", says=says)
 
 
-SCENARIOS = (
-    _scenario(
-        "keras3_thawed_after_fit",
-        functools.partial(_changed_on_the_way, framework=keras, trainable=True, fitted=True),
-        "The layers were not trainable at the first fit; the flag that is set later does nothing.",
-        "compiled or first trained",
-        "model.compile",
-    ),
+_NAMES_LAYERS = tuple(map(int, keras.__version__.split(".")[:2])) >= (3, 13)
+"""Whether Keras' callback logs weights under their paths; before, all layers shared their tags."""
+_OF_NAMED_LAYERS = (
     _scenario(
         "keras3_frozen_before_fit",
         functools.partial(_changed_on_the_way, framework=keras, trainable=False, fitted=False),
@@ -147,6 +142,17 @@ SCENARIOS = (
         "The flag that is set after the first fit does nothing: the layers are trained on.",
         healthy=True,
     ),
+)
+
+SCENARIOS = (
+    _scenario(
+        "keras3_thawed_after_fit",
+        functools.partial(_changed_on_the_way, framework=keras, trainable=True, fitted=True),
+        "The layers were not trainable at the first fit; the flag that is set later does nothing.",
+        "compiled or first trained",
+        "model.compile",
+    ),
+    *(_OF_NAMED_LAYERS if _NAMES_LAYERS else ()),
     _scenario(
         "tf_keras_thawed_after_compile",
         functools.partial(_changed_on_the_way, framework=tf_keras, trainable=True, fitted=False),
