@@ -84,3 +84,33 @@ def test_too_few_points_give_a_bound_and_no_estimate(points):
     found = curve.share_of([began])
     assert found.estimate is None
     assert 0 < found.bound <= 1
+
+
+def _rising(near, far, channels=8, first=20):
+    """Returns a layer whose channels are `near` of 0 and 1 at a first point, and `far` at step 300.
+
+    The growth bends as no average of steady data does, so that only the start tells.
+    """
+    steps = np.arange(first, 301, 20)
+    part = ((steps - first) / (300 - first)) ** 2
+    away = (near + (far - near) * part)[:, None] * np.linspace(0.5, 1, channels)
+    return curve.Began(histogram(steps, away / 2), histogram(steps, 1 + away), 0.0)
+
+
+def test_layers_that_hardly_left_0_and_1_at_the_first_point_lag():
+    share = curve.share_of([_rising(0.04, 0.6), _rising(0.02, 0.3)]).estimate
+    assert share > 0.9**15
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [_rising(0.06, 0.6)],  # further away than real channels may be
+        [_rising(0.04, 0.3)],  # less than ten times as far later
+        [_rising(0.04, 0.6, channels=4)],  # few channels may be there by chance
+        [_rising(0.04, 0.6), _rising(0.2, 0.6)],  # one layer has left
+        [_rising(0.04, 0.6, first=4)],  # so early that a tenth of the way may be 5 % at the end
+    ],
+)
+def test_other_starts_tell_nothing(layers):
+    assert curve.share_of(layers).estimate is None
