@@ -1,4 +1,6 @@
-"""Layers that nothing reaches: all that is theirs is still as it was made."""
+"""Layers of which nothing, or only the statistics, is still as it was made."""
+
+import re
 
 import numpy as np
 
@@ -33,6 +35,28 @@ def _stands_at_0_or_1(minimum: np.ndarray, maximum: np.ndarray) -> bool:
     """Gamma begins at 1, or at 0 at the end of a residual block; beta at 0."""
     first = minimum[0]
     return first in (0.0, 1.0) and bool((minimum == first).all() and (maximum == first).all())
+
+
+_AWAY = 0.1
+"""Distance of gamma from 1, root mean square over channels; DCGAN draws it within 0.02 of 1."""
+_FASTER = 5  # times the fastest way that gamma goes in this log; learning rates fall
+
+
+def gamma_was_trained_before(layer: BatchNormLayer) -> bool:
+    """Returns whether gamma is further from 1 at its first point than this training takes it.
+
+    Weights of an earlier training were loaded then.
+    """
+    for tag, series in layer.weights.items():
+        name = re.split(r"[/.]", tag.removesuffix("/histogram"))[-1].split(":")[0].lower()
+        if name not in ("gamma", "weight", "scale") or not series.steps.size:
+            continue
+        away = np.sqrt(np.maximum(series.sum_squares / series.count - 2 * series.mean + 1, 0))
+        passed = np.diff(series.steps)
+        pace = float((np.abs(np.diff(away)) / passed).max(initial=0.0))
+        reach = _FASTER * pace * max(float(series.steps[0]), 0.0)
+        return bool(away[0] >= _AWAY and away[0] > reach)
+    return False
 
 
 def untouched_among_trained(layers: tuple[BatchNormLayer, ...]) -> tuple[BatchNormLayer, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from bn_tb.evidence.copies import is_called_copy
 from bn_tb.evidence.counting import Count, count_of, counted
 from bn_tb.evidence.precision import FORMATS, coarse_format
-from bn_tb.evidence.untouched import gamma_and_beta_stand
+from bn_tb.evidence.untouched import gamma_and_beta_stand, gamma_was_trained_before
 from bn_tb.layers import BatchNormLayer, Framework, Motion
 from bn_tb.rules import _fixes
 from bn_tb.rules._gap import EXPLAINED_LIMITS
@@ -136,6 +136,21 @@ model.training is True, and module.training is False in these layers.
     _fixes.KEEP_OR_TRAIN_ANEW,
 )
 
+_LOADED = (
+    "Gamma was trained before this log begins, and the statistics were not: pretrained weights "
+    "were loaded without them."
+)
+
+_LOAD = """\
+Load the statistics with the weights. load_state_dict(state, strict=False) passes over what it \
+does not find, parameters() holds none, and a prefix ("module.", "backbone.") hides all:
+
+    missing, _ = model.load_state_dict(state, strict=False)
+    print([name for name in missing if "running_" in name])
+
+prints an empty list when they are loaded. If the layers shall be trained on, they need updates \
+as well. """
+
 _SET_TRAINABLE = """\
 Set the layers trainable, then compile: to set the flag afterwards changes nothing.
 
@@ -245,6 +260,20 @@ _THE_START = float("-inf")
 
 def cause_of(subject: Subject, layer: BatchNormLayer, since: float = _THE_START) -> Cause:
     """Returns why a layer stands still from step `since` on, as far as the log tells."""
+    cause = _why(subject, layer, since)
+    layer = _with_writer(subject, layer)
+    held = cause in (EVALUATION_MODE, HELD, HELD_BY_COUNTER) or cause.fix == _fixes.updates([layer])
+    if layer.framework is not Framework.TORCH or since > _THE_START or not held:
+        return cause
+    still = [other for other in subject.layers if other.motion is Motion.INITIAL]
+    if not any(map(gamma_was_trained_before, still)):
+        return cause
+    sentence = f"{_LOADED} {cause.sentence}".rstrip()
+    return dataclasses.replace(cause, sentence=sentence, fix=_LOAD + cause.fix)
+
+
+def _why(subject: Subject, layer: BatchNormLayer, since: float) -> Cause:
+    """Returns why a layer stands still, whatever was loaded before."""
     if _has_twin(subject, layer):
         return _APART
     switch = _fixes.switch_to_blame([layer])

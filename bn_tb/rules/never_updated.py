@@ -38,6 +38,9 @@ Why, where the log tells, first match first:
   compiled (tf_keras) or first trained (Keras 3), as the discriminator of a GAN; or the
   configuration shows a call with `training=False` (Keras 2; Keras 3 overrides it in `fit`).
 
+In PyTorch, where gamma of such a layer is further from 1 at its first point than five times its
+fastest pace in this log could have taken it, pretrained weights were loaded without statistics.
+
 A layer of which nothing at all changed while others ran is BN109.
 
 Left alone is a layer whose gamma and beta are logged, constant and not 1 and 0: a FrozenBatchNorm,

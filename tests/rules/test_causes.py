@@ -208,6 +208,35 @@ def test_a_layer_of_a_model_that_is_not_trainable_is_not_trainable():
     assert keras_config.read(json.dumps(document).encode())["base/bn"].trainable is False
 
 
+def _loaded(away, moves, first=20):
+    """Returns a stale PyTorch layer whose gamma starts `away` from 1 and goes `moves` further."""
+    steps = first + STEPS
+    gamma = 1 + np.outer(away + moves * STEPS / 40, [1, -1, 1, -1])
+    tags = {"weight": gamma, "running_mean": constant(0, 41), "running_var": constant(1, 41)}
+    histograms = {f"a.{name}": histogram(steps, values) for name, values in tags.items()}
+    return run(histograms, {"a.num_batches_tracked": scalar(steps, 0 * steps)})
+
+
+def test_a_gamma_that_was_trained_before_means_weights_loaded_without_their_statistics():
+    finding = _finding(_loaded(away=0.2, moves=0.05))
+    assert "loaded without them" in finding.message
+    assert "load_state_dict(state, strict=False)" in finding.fix
+    assert "model.train()" in finding.fix
+
+
+@pytest.mark.parametrize(
+    ("away", "moves", "first"),
+    [
+        (0.02, 0.001, 20),  # drawn around 1, as in DCGAN
+        (0.09, 0.01, 20),
+        (0.2, 0.2, 20),  # this training may have taken it there before the log begins
+        (0.0, 0.5, 0),
+    ],
+)
+def test_a_gamma_that_this_training_made_tells_nothing_of_loading(away, moves, first):
+    assert "loaded" not in _finding(_loaded(away, moves, first)).message
+
+
 def _in_another_model(*logged):
     """Returns the judged Keras run of a model made of another's layers, and their momentum."""
     inner = [

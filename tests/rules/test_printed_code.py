@@ -63,6 +63,7 @@ TORCH = (
     "bn_tb.recalibrate(model, batches)",
     "optimizer = torch.optim.SGD(",
     "model.eval()\nwith torch.no_grad():",
+    "missing, _ = model.load_state_dict(",
 )
 KERAS = (
     "model.trainable = True\nfor layer",
@@ -135,6 +136,16 @@ def torch_space(tmp_path):
 def run_torch(space, start):
     exec(snippet(start), space)
     return space["model"]
+
+
+def test_pytorch_statistics_that_were_not_loaded_are_named(torch_space, capsys):
+    state = torch_space["model"].state_dict()
+    prefixed = {f"module.{name}": one for name, one in state.items()}
+    parameters = dict(torch_space["model"].named_parameters())
+    names = ["1.running_mean", "1.running_var"]
+    for given, missing in ((state, []), (prefixed, names), (parameters, names)):
+        run_torch(torch_space | {"state": given}, "missing, _ = model.load_state_dict(")
+        assert capsys.readouterr().out == f"{missing}\n"
 
 
 def test_pytorch_layers_are_in_training_mode_afterwards(torch_space):
