@@ -14,6 +14,11 @@ from bn_tb.rules.verdict import Severity
 ABOUT_THE_END = ("BN201", "BN202", "BN902")
 """Codes that judge the last step: every good run lags at its beginning. They are for the end."""
 
+ABOUT_ALL = ("BN109",)
+"""Codes that say what no step did: a layer may join a network that grows."""
+MATURE = 10
+"""Looks before these are told."""
+
 PACE = 1.1
 """Looks until it is judged again, as a multiple of those until it was judged last: judging takes
 time in proportion to the looks so far, so all of it together does, too."""
@@ -82,10 +87,11 @@ class Judge:
     def _fresh(self, final: bool) -> list[Finding]:
         self._judged = self._looks
         (diagnosis,) = self.diagnoses()
+        early = () if final else ABOUT_THE_END + ABOUT_ALL * (self._looks < MATURE)
         now = {
             f"{finding.code} {' '.join(finding.layers)}": finding
             for finding in diagnosis.findings
-            if finding.severity >= Severity.WARNING and (final or finding.code not in ABOUT_THE_END)
+            if finding.severity >= Severity.WARNING and finding.code not in early
         }
         fresh = [finding for key, finding in now.items() if key not in self._told]
         for key in [key for key in self._told if key not in now]:

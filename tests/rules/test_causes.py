@@ -313,3 +313,24 @@ def test_a_copy_by_its_name_is_told_to_take_the_statistics_over():
     still = layer("bn", constant(0, 41), constant(1, 41), None, {"weight": trained(_rng(), 41)})
     assert "buffers()" in _finding(run(_torch(still), name="resnet_ema")).fix
     assert "buffers()" not in _finding(run(_torch(still), name="resnet")).fix
+
+
+@pytest.mark.parametrize(
+    ("passes", "why"),
+    [
+        ({}, "no forward pass reaches it, or it was frozen at birth"),
+        ({"training_passes": 0, "evaluation_passes": 0}, "no forward pass reached it."),
+        ({"training_passes": 0, "evaluation_passes": 40}, "in evaluation mode only"),
+    ],
+)
+def test_passes_that_a_monitor_counted_tell_an_unused_layer_from_a_frozen_one(passes, why):
+    idle = {"weight": constant(1, 41), "bias": constant(0, 41)}
+    own = _torch(layer("a", constant(0, 41), constant(1, 41), None, idle))
+    other = _torch(layer("b", *averages(*batch_statistics(_rng(), 40), 0.9)))
+    other |= {"b.weight": histogram(STEPS, trained(_rng(), 41))}
+    counters = {f"a/{name}": scalar(STEPS, count + 0 * STEPS) for name, count in passes.items()}
+    (judged,) = diagnose([run(own | other, counters)])
+    (finding,) = [one for one in judged.findings if one.code == "BN109"]
+    assert why in finding.message
+    assert ("Call the layer in forward()" in finding.fix) == ("evaluation" not in why)
+    assert not any("updates counted" in line for line in finding.evidence)
