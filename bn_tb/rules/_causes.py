@@ -136,6 +136,17 @@ model.training is True, and module.training is False in these layers.
     _fixes.KEEP_OR_TRAIN_ANEW,
 )
 
+_NO_GRADIENTS = Cause(
+    "Gamma and beta stand at 1 and 0 as well, so no gradients reach these layers either: they are "
+    "frozen in evaluation mode (a FrozenBatchNorm, requires_grad=False), or never called, and do "
+    "not normalise.",
+    """\
+If they are frozen on purpose, load pretrained statistics, gamma and beta with the weights. If \
+they shall normalise, let their parameters have gradients, call model.train() before every \
+training epoch, and look for .eval() of these modules after it.""",
+    _fixes.TRAIN_ANEW,
+)
+
 _LOADED = (
     "Gamma was trained before this log begins, and the statistics were not: pretrained weights "
     "were loaded without them."
@@ -308,6 +319,8 @@ def _counted_or_configured(subject: Subject, layer: BatchNormLayer, since: float
         return coarse or _without_weight(layer)
     if _is_called_copy(subject, layer):
         return _CALLED_COPY
+    if layer.framework is Framework.TORCH and gamma_and_beta_stand(layer):
+        return _NO_GRADIENTS
     if count is Count.STANDS and layer.framework in (Framework.TORCH, Framework.UNKNOWN):
         return _by_counter(subject, layer, since)
     return _of_keras(subject, layer)

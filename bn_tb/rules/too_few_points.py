@@ -68,8 +68,8 @@ def check(subject: Subject, limits: Mapping[str, float]) -> Iterator[Evidence]:
     logged = [layer for layer in few if not layer.saved]
     on_the_way = [layer for layer, lag in pairs if lag.open]
     if saved:
-        why = "are in one checkpoint, which does not say for how many updates of which momentum"
-        yield _evidence(saved, f"{why}: whether they are warm cannot be told", ONE_CHECKPOINT)
+        why = f"are in one checkpoint, {_unsaid(saved)}: whether they are warm cannot be told"
+        yield _evidence(saved, why, ONE_CHECKPOINT)
     if young:
         most = max(layer.updates or 0.0 for layer in young)
         yield _evidence(
@@ -105,6 +105,14 @@ _NOTHING_TELLS = (
     "are initial in one checkpoint, in which nothing shows that the network was trained: nothing "
     "can be concluded"
 )
+
+
+def _unsaid(layers: list[BatchNormLayer]) -> str:
+    """Returns what one checkpoint does not say of layers, which momentum and updates would tell."""
+    if any(layer.updates is None for layer in layers):
+        return "which does not say for how many updates of which momentum"
+    most = max(layer.updates or 0.0 for layer in layers)
+    return f"which counts {count(most, 'update')} and does not say with which momentum"
 
 
 def _has_two_points(layer: BatchNormLayer) -> bool:

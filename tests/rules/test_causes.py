@@ -208,6 +208,15 @@ def test_a_layer_of_a_model_that_is_not_trainable_is_not_trainable():
     assert keras_config.read(json.dumps(document).encode())["base/bn"].trainable is False
 
 
+def test_gamma_and_beta_of_pytorch_that_stand_too_mean_layers_without_gradients():
+    idle = {"weight": constant(1, 41), "bias": constant(0, 41)}
+    tags = _torch(layer("a", constant(0, 41), constant(1, 41), None, idle))
+    tags |= {"conv.weight": histogram(STEPS, trained(_rng(), 41))}
+    finding = _finding(run(tags, {"a.num_batches_tracked": scalar(STEPS, 0 * STEPS)}))
+    assert "no gradients reach these layers" in finding.message
+    assert "train the network anew" in finding.fix
+
+
 def _loaded(away, moves, first=20):
     """Returns a stale PyTorch layer whose gamma starts `away` from 1 and goes `moves` further."""
     steps = first + STEPS
