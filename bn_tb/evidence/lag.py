@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bn_tb.evidence import curve
+from bn_tb.evidence.beginning import beginning_of, born_together, grows, held_until
 from bn_tb.evidence.clock import Clock, own_clock
 from bn_tb.evidence.copies import Copy
 from bn_tb.evidence.counting import since_reset
@@ -30,10 +31,6 @@ _ROUNDING = 1e-3
 
 _BATCHES = 10
 """Updates of an epoch of which the number is not known, at least; fewer batches are rare."""
-
-_LEAST_AT_FIRST = 0.2
-"""Smallest variance at a first logged point that may still have begun at 1; less is as likely the
-variance of a pretrained network, of which the curves say nothing."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,12 +67,6 @@ class Lag:
     open: bool = False
     seldom: bool = False
 
-
-_NEW = 0.02
-"""Distance from 0 and 1, in every channel, of a first logged point that is no data's: variances of
-real channels differ by more."""
-_GREW = 3  # times that the means of layers that began at 0 grow, at least
-_ONE_FACTOR = 1.5  # between the growth of layers that began together; data drift on top of it
 
 _FEWER = 3  # times the weight by momentum and steps; half of the estimates are within 0.02
 
@@ -115,18 +106,20 @@ def lags_of(
     groups: dict[tuple[float | None, bool], list[int]] = {}
     for at, lag in enumerate(lags):
         if layers[at].name not in copies:  # a new head on a warm backbone is a group of its own
-            groups.setdefault((lag.momentum, _grows(layers[at])), []).append(at)
+            groups.setdefault((lag.momentum, grows(layers[at])), []).append(at)
     for (_, grow), members in groups.items():
-        late = grow and _born_together([layers[at] for at in members])
+        late = grow and born_together([layers[at] for at in members])
+        starts = {at: lags[at].start for at in members}
         began = {
-            at: found for at in members if (found := _began(layers[at], lags[at], late, clocks[at]))
+            at: found
+            for at, start in starts.items()
+            if (found := beginning_of(layers[at], start, late, clocks[at]))
         }
         if began:
             share = curve.share_of(list(began.values()))
             for at in members:
-                lags[at] = _with_curve(lags[at], share, began.get(at), clocks[at])
-                if layers[at].saved:  # of counted updates see `may_be_young`
-                    lags[at] = dataclasses.replace(lags[at], open=False)
+                saved = layers[at].saved  # of counted updates see `may_be_young`
+                lags[at] = _with_curve(lags[at], share, began.get(at), clocks[at], saved)
     return tuple(_against_variance(*each) for each in zip(layers, lags, clocks, strict=True))
 
 
@@ -224,85 +217,9 @@ def copy_decay(layer: BatchNormLayer, original: BatchNormLayer) -> float | None:
     return float((1 - part) ** (1 / interval))
 
 
-def _began(layer: BatchNormLayer, lag: Lag, late: bool, clock: Clock) -> curve.Began | None:
-    """Returns the curves of a moving layer that can have begun at 0 and 1, and where."""
-    curves = _curves(layer)
-    if curves is None or (layer.wiring and layer.wiring.zero_debias):
-        return None
-    mean, variance = curves
-    if lag.start is not None:
-        default = layer.initial(Role.MOVING_VARIANCE, variance) == 1.0
-        held = clock.step_of(0.0) if clock.seldom else float(lag.start)
-        return curve.Began(mean, variance, held) if default else None
-    start = _birth(layer, mean, variance, late)
-    return None if start is None else curve.Began(mean, variance, start)
-
-
-def _curves(layer: BatchNormLayer) -> tuple[HistogramSeries, HistogramSeries] | None:
-    """Returns moving mean and variance of a moving layer, if they are logged at the same steps."""
-    series = dict(layer.finite)
-    mean, variance = series.get(Role.MOVING_MEAN), series.get(Role.MOVING_VARIANCE)
-    if layer.motion is not Motion.MOVING or mean is None or variance is None:
-        return None
-    return (mean, variance) if np.array_equal(mean.steps, variance.steps) else None
-
-
-def _birth(
-    layer: BatchNormLayer, mean: HistogramSeries, variance: HistogramSeries, late: bool
-) -> float | None:
-    """Returns the step before the log at which a layer can have been at 0 and 1, or None.
-
-    Args:
-      layer: A moving layer.
-      mean: Its moving mean.
-      variance: Its moving variance, at the same steps.
-      late: Whether it may have begun right before a log that begins at a late step.
-    """
-    steps = mean.steps
-    interval = float(np.median(np.diff(steps)))
-    if variance.minimum[0] < _LEAST_AT_FIRST:
-        return None
-    counter = layer.counters.get(Role.UPDATE_COUNT)
-    if counter is not None and counter.values.size > 1 and counter.steps[0] == steps[0]:
-        pace = float(np.diff(counter.values[[0, -1]])[0] / np.diff(counter.steps[[0, -1]])[0])
-        if 0 < counter.values[0] <= 2 * interval * pace:
-            return float(steps[0] - counter.values[0] / pace)
-    if 0 <= steps[0] <= 2 * interval:
-        # The run's step 0, unless that is when the first updates had been made.
-        return -1.0 if steps[0] == 0 else 0.0
-    if not late:
-        return None
-    size = trajectory.rms(mean)[:2]  # grows in a straight line at first: back to 0
-    gone = float(size[0] / (size[1] - size[0]) * np.diff(steps[:2])[0]) if size[1] > size[0] else 1
-    return float(steps[0]) - min(gone, interval)
-
-
-def _grows(layer: BatchNormLayer) -> bool:
-    """Returns whether the means of a layer grow as those of one that began at 0 and 1 may."""
-    curves = _curves(layer)
-    if curves is None:
-        return False
-    size = trajectory.rms(curves[0])
-    return bool(size[-1] > _GREW * size[0] > 0)
-
-
-def _born_together(layers: Sequence[BatchNormLayer]) -> bool:
-    """Returns whether growing layers were at 0 and 1 right before their first logged points.
-
-    From there the means of all grow by one factor, whatever the data, as they share a momentum; of
-    a single layer the first point must hold 0 and 1 but for what no data does.
-    """
-    curves = [found for layer in layers if (found := _curves(layer))]
-    sizes = [trajectory.rms(mean) for mean, _ in curves]
-    if len(curves) == 1:
-        (_, variance), size = curves[0], sizes[0]
-        away = abs(variance.minimum[0] - 1), abs(variance.maximum[0] - 1), size[0]
-        return bool(max(away) <= _NEW)
-    factors = [float(size[-1] / size[0]) for size in sizes]
-    return max(factors) < _ONE_FACTOR * min(factors)
-
-
-def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None, clock: Clock) -> Lag:
+def _with_curve(
+    lag: Lag, share: curve.Share, began: curve.Began | None, clock: Clock, saved: bool
+) -> Lag:
     """Returns a lag that agrees with the curves of its group."""
     if lag.weight is not None and lag.updates is not None:
         if began is not None and _slower(lag, share, clock):
@@ -315,11 +232,8 @@ def _with_curve(lag: Lag, share: curve.Share, began: curve.Began | None, clock: 
     if share.bound <= TRUSTED:
         return dataclasses.replace(lag, weight=share.bound)
     if share.estimate is None:
-        return (
-            lag
-            if share.risen
-            else dataclasses.replace(lag, open=_may_lag(began, clock, lag.momentum))
-        )
+        unsure = not share.risen and not saved and _may_lag(began, clock, lag.momentum)
+        return dataclasses.replace(lag, open=unsure)
     return _by_shape(lag, share.estimate, began)
 
 
@@ -363,19 +277,6 @@ def _may_lag(began: curve.Began, clock: Clock, momentum: float | None) -> bool:
     if clock.unit == "epoch":
         updates = max(updates, _BATCHES * (last - began.start))
     return bool((momentum or LARGEST_MOMENTUM) ** updates > TRUSTED)
-
-
-def held_until(layer: BatchNormLayer) -> int | None:
-    """Returns the last step before anything moved, if both statistics were initial until then."""
-    steps = []
-    for role, series in layer.finite:
-        if not series.steps.size or series.minimum[0] != series.maximum[0]:
-            return None
-        held = trajectory.holds(series, layer.initial(role, series))
-        if not held[0]:
-            return None
-        steps.append(int(series.steps[held.argmin() - 1 if not held.all() else -1]))
-    return min(steps, default=None)
 
 
 def _by_momentum(layer: BatchNormLayer, clock: Clock) -> Lag:
