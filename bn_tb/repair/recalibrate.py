@@ -105,14 +105,15 @@ def recalibrate(
     left |= {name: "its batches are not finite" for name in passes.seen if name not in finite}
     before = {name: passes.stored[name] for name in finite}
 
-    def score() -> float | None:
-        scores = adapter.measure(model, kept, len(kept), forward, include_frozen).outputs.scores
-        return scores and scores[0]
+    def score() -> float:
+        """Returns the share of right answers in evaluation mode."""
+        again = adapter.measure(model, kept, len(kept), forward, include_frozen)
+        return again.outputs.scores[0] if again.outputs.scores else 0.0
 
-    was = score()
+    labelled = passes.outputs.scores is not None
+    was = score() if labelled else 0.0
     adapter.write(model, finite)
-    now = score()
-    scores = None if was is None or now is None else (was, now)
+    scores = (was, score()) if labelled else None
     if scores and comparison.is_worse(*scores) and not force:
         adapter.write(model, before)
         raise UsageError(comparison.refusal(*scores, passes.outputs))

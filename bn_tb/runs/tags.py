@@ -167,9 +167,7 @@ _NORMALISER = re.compile(r"running_mean_std|(?:obs|ret|rew(?:ard)?|state)_(?:rms
 _NOT_A_WEIGHT = re.compile(
     r"(?:^|[/._])(?:grad(?:ient)?s?|optimi[sz]er|opt_state|adam\w*|rmsprop|momentum|activations?)[/._]"
 )
-_NOT_A_VALUE = re.compile(
-    r"(?:^|[/.])(?:\w+_)?(?:delta|diff(?:erence)?|change|update_?(?:ratio|size)|grad(?:ient)?)s?[/.]"
-)
+_NOT_A_VALUE = re.compile(r"(?:^|[/.])(?:grad(?:ient)?s?|update_(?:ratio|size)s?)[/.]")
 """Scopes in which people log what a variable did, not what it holds."""
 
 

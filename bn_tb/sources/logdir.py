@@ -324,7 +324,9 @@ def _found(folders: Sequence[Folder], logdir: str) -> Iterator[FoundRun]:
             models[folder.name] = checkpoints
     found = homes(models.keys(), runs.keys())
     told = {
-        folder: home for folder, home in found.items() if home in runs or is_run(models[folder])
+        folder: home
+        for folder, home in found.items()
+        if home in runs or is_run(models[folder]) or models[folder][0].path == logdir
     }
     if not runs and not told:  # then what need not be a model is looked at
         models = {name: tuple(filter(_is_model, files)) for name, files in models.items()}

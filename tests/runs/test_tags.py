@@ -61,6 +61,8 @@ KNOWN = [
     ("batch_stats/bn/mean_1", "bn", MEAN),
     (".batch_stats['stage']['bn']['mean']", "stage/bn", MEAN),
     ("encoder/BatchNorm_3/mean", "encoder/BatchNorm_3", MEAN),  # Linen, without its collections
+    ("bbox_delta/bn1/moving_mean", "bbox_delta/bn1", MEAN),  # a head, no difference
+    ("policy_grad/bn1/moving_mean", "policy_grad/bn1", MEAN),
     ("encoder/bn1/var/value", "encoder/bn1", VARIANCE),  # NNX
     ("stage1_unit1_bn1_gamma", "stage1_unit1_bn1", Role.GAMMA),
     ("bn_data_moving_var", "bn_data", VARIANCE),
@@ -109,7 +111,7 @@ UNKNOWN = [
     "bn1/mean",
     "BatchNorm/mean",
     "encoder/mean/value",
-    "delta/bn1.running_mean",
+    "update_ratio/bn1.running_mean",
     "bn1/var_snr",
     "bn_std",
     "loss",

@@ -191,3 +191,9 @@ def test_data_beside_a_model_are_no_run_of_their_own(tmp_path):
         (tmp_path / folder).mkdir()
         write(tmp_path / folder / name, 500, [1, 1])
     assert [run.name for run in bn_tb.read_logdir(tmp_path)] == ["a"]
+
+
+def test_a_damaged_model_whose_path_is_given_is_told_as_one(tmp_path):
+    (tmp_path / "m.h5").write_bytes(b"\x89HDF\r\n\x1a")
+    (run,) = bn_tb.read_logdir(tmp_path / "m.h5")
+    assert [(file.kind, file.status) for file in run.files] == [("checkpoint", "corrupt")]
