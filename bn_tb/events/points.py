@@ -13,6 +13,9 @@ from bn_tb.runs.series import IntArray
 Columns = dict[str, npt.NDArray[Any]]
 """Rows of them are picked by `take`, which needs a fifth of the time of an index."""
 
+_OWN = frozenset(["tag", "ordinal", "measures"])
+"""Columns of which a series has no part as they are."""
+
 MIN_CAP = 4 * thinning.BURST  # points of a tag, however many tags there are
 
 
@@ -40,12 +43,16 @@ class PointLog:
             self._merge(thin=True)
 
     def series(self) -> Iterator[tuple[int, Mapping[str, npt.NDArray[Any]], bool]]:
-        """Yields each tag, its columns (`measures` as `[M, N]`), and whether they were thinned."""
+        """Yields each tag, its columns (`measures` as `[M, N]`), and whether they were thinned.
+
+        Without `tag`, which is one, and what the log added.
+        """
         self.merge()
         for merged in self._chunks:
+            shown = [(name, merged[name]) for name in merged if name not in _OWN]
             measures = np.ascontiguousarray(merged["measures"].T)
             for tag, start, end in _groups(merged["tag"]):
-                columns = {name: column[start:end] for name, column in merged.items()}
+                columns = {name: column[start:end] for name, column in shown}
                 columns["measures"] = measures[:, start:end]
                 yield tag, columns, tag in self._thinned
 
