@@ -312,20 +312,20 @@ class _Values:
 
 def _find_graphs(buffer: Buffer, events: Fields, batch: Batch) -> None:
     for key, kind in ((_GRAPH_DEF, "graph_def"), (_META_GRAPH, "meta_graph_def")):
-        for event, at, size in zip(*events.each(key), strict=True):
+        for event, at, size in _each(events, key):
             step, data = int(batch.steps[event]), buffer.data[at : at + size]
-            batch.graphs.append((int(event), GraphSource(kind, "", step, data)))
-    for event, at, size in zip(*events.each(_TAGGED_RUN_METADATA), strict=True):
+            batch.graphs.append((event, GraphSource(kind, "", step, data)))
+    for event, at, size in _each(events, _TAGGED_RUN_METADATA):
         step = int(batch.steps[event])
         try:
             tag, metadata = _tagged(buffer.data[at : at + size])
         except wire.DecodeError as error:
-            batch.bad[int(event)] = str(error)
+            batch.bad[event] = str(error)
             continue
         source = GraphSource(
             "tagged_run_metadata", tag.decode("utf-8", "backslashreplace"), step, metadata
         )
-        batch.graphs.append((int(event), source))
+        batch.graphs.append((event, source))
 
 
 def _tagged(message: bytes) -> tuple[bytes, bytes]:
@@ -334,12 +334,17 @@ def _tagged(message: bytes) -> tuple[bytes, bytes]:
 
 
 def _find_sessions(buffer: Buffer, events: Fields, batch: Batch) -> None:
-    for event, at, size in zip(*events.each(_SESSION_LOG), strict=True):
+    for event, at, size in _each(events, _SESSION_LOG):
         try:
             if _status(buffer.data[at : at + size]) == _SESSION_START:
-                batch.starts.append(int(event))
+                batch.starts.append(event)
         except wire.DecodeError as error:
-            batch.bad[int(event)] = str(error)
+            batch.bad[event] = str(error)
+
+
+def _each(events: Fields, key: int) -> Iterator[tuple[int, int, int]]:
+    """Returns event, position and size of every such field."""
+    return zip(*(column.tolist() for column in events.each(key)), strict=True)
 
 
 def _status(message: bytes) -> int:

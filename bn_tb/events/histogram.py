@@ -110,7 +110,7 @@ def from_protos(
             behind = np.arange(widest) >= size[which][:, None]
             np.copyto(limits, 0, where=behind)
             np.copyto(counts, 0, where=behind)
-        yield _summarise_proto(which, moments[which], limits, counts, banded)
+        yield _summarise_proto(which, moments.take(which, axis=0), limits, counts, banded)
     loose = _loose_buckets(found, limits_bytes + counts_bytes == 0)
     for which, limits, counts in _rows_of_loose(buffer, found, loose):
         yield _summarise_proto(which, moments[which], limits, counts, banded)
@@ -350,7 +350,8 @@ def _identity(*tables: FloatArray) -> UIntArray:
     identity = np.zeros(len(tables[0]), np.uint64)
     for table in tables:
         words = np.ascontiguousarray(table).view(np.uint64)
-        words = words ^ words >> np.uint64(31)
+        mixed = words >> np.uint64(31)
+        mixed ^= words
         identity *= _ODD[-1]
-        identity += words @ np.resize(_ODD, words.shape[1])
+        identity += np.einsum("nm,m->n", mixed, np.resize(_ODD, words.shape[1]))
     return identity ^ identity >> np.uint64(29)

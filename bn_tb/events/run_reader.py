@@ -226,9 +226,12 @@ def histogram_points(batch: Batch) -> Columns:
     value = np.concatenate([rows.index for rows in batch.histograms])
     order = _written_order(value, batch)
     columns = {
-        "identity": np.concatenate([rows.identity for rows in batch.histograms])[order],
-        "measures": np.concatenate([rows.moments for rows in batch.histograms])[order],
-        "bands": np.concatenate([rows.bands for rows in batch.histograms])[order],
+        name: np.concatenate(column).take(order, axis=0)
+        for name, column in (
+            ("identity", [rows.identity for rows in batch.histograms]),
+            ("measures", [rows.moments for rows in batch.histograms]),
+            ("bands", [rows.bands for rows in batch.histograms]),
+        )
     }
     return _located(value[order], batch) | columns
 

@@ -3,6 +3,7 @@
 Strings are declared as bytes: one bad UTF-8 byte would make protobuf refuse the whole message.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,9 +62,14 @@ def parsed(kind: Any, data: bytes) -> Any:
     Raises:
       wire.DecodeError: The bytes are not such a message.
     """
-    from google.protobuf.message import DecodeError
-
     try:
         return kind.FromString(data)
-    except DecodeError as error:
+    except _decode_error() as error:
         raise wire.DecodeError(" ".join(str(error).split())) from None
+
+
+@functools.cache
+def _decode_error() -> type[Exception]:
+    from google.protobuf.message import DecodeError
+
+    return DecodeError

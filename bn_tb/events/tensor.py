@@ -37,7 +37,7 @@ def decode(message: bytes) -> np.ndarray:
     if len(proto.shape.dim) > _MAX_DIMS:
         raise wire.DecodeError(f"tensor of {len(proto.shape.dim)} dimensions")
     dims = tuple(dim.size for dim in proto.shape.dim)
-    if any(size < 0 for size in dims):
+    if min(dims, default=0) < 0:
         raise wire.DecodeError(f"tensor of shape {list(dims)}")
     size = math.prod(dims)
     flat = _from_content(proto.content, proto.dtype) if proto.content else _from_typed(proto, size)
@@ -86,9 +86,10 @@ def _from_typed(proto: Any, size: int) -> np.ndarray:
     dtype = proto.dtype
     if dtype not in _TYPED_FIELDS:
         raise wire.DecodeError(f"tensor of dtype {dtype}")
-    values = np.array(getattr(proto, _TYPED_FIELDS[dtype]), np.float64)
-    if size > values.size + _MOST_REPEATED:
-        raise wire.DecodeError(f"tensor of {size} elements holds {values.size}")
+    written = getattr(proto, _TYPED_FIELDS[dtype])
+    if size > len(written) + _MOST_REPEATED:
+        raise wire.DecodeError(f"tensor of {size} elements holds {len(written)}")
+    values = np.array(written, np.float64)
     if dtype == _BFLOAT16:
         values = _bfloat16(values.astype(np.int64).astype(np.uint16))
     elif _DTYPES[dtype] == "<f2":

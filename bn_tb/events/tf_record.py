@@ -7,12 +7,13 @@ masked CRC-32C (4): https://github.com/tensorflow/tensorflow/blob/v2.15.0/tensor
 import dataclasses
 import functools
 import struct
+from collections.abc import Sequence
 
 import numpy as np
 
 from bn_tb.events import combined_crc
 from bn_tb.events.fields import PADDING, BoolArray, Buffer
-from bn_tb.events.framing import frame
+from bn_tb.events.framing import frame, frame_each
 from bn_tb.events.masked_crc import checksums, masked_crc, unmasked
 from bn_tb.files.found import RangeFile
 from bn_tb.runs.series import IntArray, distinct
@@ -95,9 +96,12 @@ def read_window(file: RangeFile, offset: int, size: int) -> Window:
     return _checked(data, starts, offset, size)
 
 
-def window_of(data: bytes, size: int) -> Window:
-    """Returns the records in the first bytes of some; `PADDING` more are behind them."""
-    return _checked(data, frame(data, size), 0, size)
+def window_of(data: bytes, ends: Sequence[int]) -> Window:
+    """Returns the records of files that end at some bytes; `PADDING` more are behind the last.
+
+    Where a file ends inside a record, its last bytes are in no record.
+    """
+    return _checked(data, frame_each(data, ends), 0, ends[-1])
 
 
 def _skipped(offset: int, length: int) -> Window:

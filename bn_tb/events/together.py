@@ -21,6 +21,7 @@ import numpy as np
 
 from bn_tb.events.event_batch import Batch, decode
 from bn_tb.events.fields import PADDING
+from bn_tb.events.framing import FRAME_BYTES
 from bn_tb.events.points import Columns, PointLog
 from bn_tb.events.run_reader import (
     Graphs,
@@ -110,10 +111,12 @@ def read_together(runs: Sequence[SmallRun], patterns: tags.TagPatterns) -> Joine
     except OSError:
         return None
     ends = np.cumsum([len(content) for content in contents])
-    window = window_of(b"".join([*contents, bytes(PADDING)]), int(ends[-1]))
+    window = window_of(b"".join([*contents, bytes(PADDING)]), ends.tolist())
     bounds = np.searchsorted(window.starts, ends + HEADER_BYTES)
     at = np.append(window.starts - HEADER_BYTES, window.next_offset)[bounds]
     if window.damage or window.stop or (at != ends).any():
+        return None
+    if (window.starts[1:] != window.ends[:-1] + FRAME_BYTES).any():  # a file ends inside a record
         return None
     events = np.diff(bounds, prepend=0)
     owners = np.repeat(np.arange(len(runs)), events)

@@ -9,6 +9,7 @@ import numpy as np
 from bn_tb.layers import trajectory
 from bn_tb.runs.run import Run
 from bn_tb.runs.series import ScalarSeries
+from bn_tb.runs.tags import LONGEST_NAME
 
 _HIGHER = frozenset(
     (
@@ -71,6 +72,8 @@ def metrics_of(run: Run) -> tuple[Metric, ...]:
 def _metrics(run: Run) -> Iterator[Metric]:
     run_phase = phase_of(run.name)
     for tag, series in run.scalars.items():
+        if len(tag) > LONGEST_NAME:
+            continue
         words = _words(tag)
         if _NOT_A_METRIC.intersection(words):
             continue

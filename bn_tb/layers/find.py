@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -97,6 +97,8 @@ class _Wirings:
 
     def find(self, name: str) -> LayerWiring | None:
         """Returns the layer of this name; several namesakes are all used and none is returned."""
+        if not self._layers:
+            return None
         candidates = {name} if name in self._layers else self._by_end.get(name, set())
         for end in _ends(name) if not candidates else ():
             if end in self._layers:
@@ -256,12 +258,14 @@ def _scale_and_offset(by_role: Mapping[Role, list[str]], run: Run) -> bool:
     return all(one.count.size for one in weights) and weights[0].count[0] == weights[1].count[0]
 
 
-def _distinct(tags: Iterable[str], run: Run) -> list[str]:
+def _distinct(tags: Sequence[str], run: Run) -> list[str]:
     """Returns the tags of one statistic that stand for different variables.
 
     The same variable may be logged under several tags (`moving_mean`, `moving_mean_1`); two tags
     stand for two variables if they differ at a step that both have.
     """
+    if len(tags) < 2:
+        return list(tags)
     kept: list[str] = []
     for tag in sorted(tags, key=lambda tag: (-run.histograms[tag].steps.size, len(tag), tag)):
         if all(_differ(run.histograms[tag], run.histograms[other]) for other in kept):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bn_tb.events import combined_crc
 from bn_tb.events.fields import PADDING
-from bn_tb.events.framing import FRAME_BYTES, frame
+from bn_tb.events.framing import FRAME_BYTES, frame, frame_each
 from bn_tb.sources.logdir import read_logdir
 from tests.builders import event_bytes as eb
 
@@ -49,6 +49,22 @@ def test_starts_are_those_of_a_plain_loop(period, times, changes, cut):
 def test_garbage_behind_records_is_taken_as_a_plain_loop_does(garbage, count):
     data = framed([24] * count) + garbage
     assert frame(data + bytes(PADDING), len(data)).tolist() == plainly(data)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.lists(st.integers(0, 40), max_size=60), min_size=1, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 90), st.integers(0, 30)), min_size=1),
+)
+def test_records_of_files_that_follow_each_other_are_those_of_each_alone(kinds, drawn):
+    files = []
+    for kind, kept, cut in drawn:
+        data = framed(kinds[kind % len(kinds)][:kept])
+        files.append(data[: max(len(data) - cut, 0)] if cut < 10 else data)
+    ends = np.cumsum([len(data) for data in files]).tolist()
+    begins = [0, *ends]
+    wanted = [at + one for data, at in zip(files, begins, strict=False) for one in plainly(data)]
+    assert frame_each(b"".join([*files, bytes(PADDING)]), ends).tolist() == wanted
 
 
 def checked(lengths, seed=0, rest=b""):
