@@ -19,8 +19,10 @@ def join_trees(named: dict[str, list[ParsedTag]]) -> None:
     moving, trained = _having(named, STATISTICS), _having(named, _PARAMETERS)
     without_weights = set(moving.values()) - set(trained.values())
     without_statistics = set(trained.values()) - set(moving.values())
-    owners = _by_rest(name for name, root in moving.items() if root in without_weights)
     parted = [name for name, root in trained.items() if root in without_statistics]
+    if not parted:
+        return
+    owners = _by_rest(name for name, root in moving.items() if root in without_weights)
     below, whole = _by_rest(parted), {name.replace(".", "/"): [name] for name in parted}
     for rest, names in owners.items():
         found = below.get(rest, []) or whole.get(rest, [])
