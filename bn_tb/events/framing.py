@@ -8,8 +8,7 @@ To change it:
 - Invariant: `frame` returns exactly what following the length fields one by one returns, from the
   first byte on; a guessed offset counts only if the length field before it leads there.
 - Fallback: `_one_by_one`, for the first `_FIRST_STRETCH` records and behind every wrong guess.
-- What it buys: 40,000 records of 76 bytes are framed in 2.2 instead of 8.2 ms of processor time;
-  `frame_each` a twentieth of the time of reading 1,000 runs of 170 kB.
+- What it buys: 40,000 records of 76 bytes are framed in 2.2 instead of 8.2 ms of processor time.
 """
 
 import struct
