@@ -33,7 +33,8 @@ from collections.abc import Iterator, Mapping
 
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._causes import Cause, coarse_of
+from bn_tb.rules._cause import Cause
+from bn_tb.rules._causes import coarse_of
 from bn_tb.rules._held import held
 from bn_tb.rules._wiring import WIRING
 from bn_tb.rules._words import layers_in_words

@@ -76,7 +76,8 @@ from bn_tb.evidence.folded import is_folded
 from bn_tb.evidence.untouched import untouched_among_trained
 from bn_tb.layers import BatchNormLayer, Motion
 from bn_tb.rules import _fixes
-from bn_tb.rules._causes import Cause, cause_of, proof_of
+from bn_tb.rules._cause import Cause
+from bn_tb.rules._causes import cause_of, proof_of
 from bn_tb.rules._held import held, when
 from bn_tb.rules._training import Proof, proof_of_training
 from bn_tb.rules._wiring import WIRING, updates_of

@@ -14,7 +14,7 @@ import pytest
 
 import bn_tb.rules
 from bn_tb.layers import find_layers
-from bn_tb.rules._causes import Cause
+from bn_tb.rules._cause import Cause
 from tests.places import ROOT
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
