@@ -116,7 +116,8 @@ def read_together(runs: Sequence[SmallRun], patterns: tags.TagPatterns) -> Joine
     at = np.append(window.starts - HEADER_BYTES, window.next_offset)[bounds]
     if window.damage or window.stop or (at != ends).any():
         return None
-    if (window.starts[1:] != window.ends[:-1] + FRAME_BYTES).any():  # a file ends inside a record
+    behind = np.append(HEADER_BYTES, window.ends[:-1] + FRAME_BYTES)
+    if (window.starts != behind[: len(window.starts)]).any():  # bytes that are in no record
         return None
     events = np.diff(bounds, prepend=0)
     owners = np.repeat(np.arange(len(runs)), events)

@@ -60,9 +60,10 @@ def damaged(data: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.parametrize("at", ["run00", "run05", "run11"])
 @pytest.mark.parametrize("what", damaged(b"").keys())
-def test_runs_are_those_read_alone_whatever_one_of_the_files_holds(what, folder):
-    (file,) = (folder / "run05").iterdir()
+def test_runs_are_those_read_alone_whatever_one_of_the_files_holds(what, at, folder):
+    (file,) = (folder / at).iterdir()
     file.write_bytes(damaged(file.read_bytes())[what])
     alone = [read_run(found) for found in find_runs(folder)]
     together = list(read_logdir(folder))
