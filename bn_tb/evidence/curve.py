@@ -151,6 +151,8 @@ def _slow_start(layers: Sequence[Began]) -> float | None:
     least, near, far = 1.0, 0.0, 0.0
     for layer in layers:
         elapsed = _elapsed(layer)
+        if not elapsed[-1] > 0:  # steps beyond 2**53
+            return None
         first = int((elapsed > 0).argmax())
         away = np.abs([layer.variance.minimum - 1, layer.variance.maximum - 1]).max(0)
         away = np.maximum(away, trajectory.rms(layer.mean))

@@ -51,7 +51,9 @@ def gamma_was_trained_before(layer: BatchNormLayer) -> bool:
         name = re.split(r"[/.]", tag.removesuffix("/histogram"))[-1].split(":")[0].lower()
         if name not in ("gamma", "weight", "scale") or not series.steps.size:
             continue
-        away = np.sqrt(np.maximum(series.sum_squares / series.count - 2 * series.mean + 1, 0))
+        with np.errstate(all="ignore"):  # a hostile log may hold no values, or huge ones
+            squares = series.sum_squares / series.count - 2 * series.mean + 1
+        away = np.sqrt(np.maximum(squares, 0))
         passed = np.diff(series.steps)
         pace = float((np.abs(np.diff(away)) / passed).max(initial=0.0))
         reach = _FASTER * pace * max(float(series.steps[0]), 0.0)

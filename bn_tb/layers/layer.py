@@ -16,6 +16,8 @@ INITIAL = {Role.MOVING_MEAN: 0.0, Role.MOVING_VARIANCE: 1.0}
 
 _FLOAT32 = 1e-6
 """Relative rounding of a float32 and of its square, generously."""
+_LARGEST_NORM = 512.0
+"""Of ones in 2**18 channels; of more, any number is near a root."""
 
 
 class Framework(enum.Enum):
@@ -174,5 +176,7 @@ class BatchNormLayer:
             return False
         if not self.mean.minimum[0] == self.mean.maximum[0] == 0.0:
             return False
-        channels = float(variance.minimum[0]) ** 2
-        return channels > 1.5 and abs(channels - round(channels)) <= _FLOAT32 * channels
+        first = float(variance.minimum[0])
+        if not 1 < first < _LARGEST_NORM:
+            return False
+        return abs(first**2 - round(first**2)) <= _FLOAT32 * first**2 and first**2 > 1.5

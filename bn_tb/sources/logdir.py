@@ -358,7 +358,7 @@ def _is_model(file: FoundFile) -> bool:
     from bn_tb.checkpoints import formats  # most calls see no checkpoint
 
     try:
-        with place.open_file(file) as opened:
+        with place.open_file(place.look(file)) as opened:
             return formats.is_known(opened)
     except OSError:
         return False

@@ -1,5 +1,7 @@
 """Which checkpoints are points of one training, and which are models of their own."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -197,3 +199,10 @@ def test_a_damaged_model_whose_path_is_given_is_told_as_one(tmp_path):
     (tmp_path / "m.h5").write_bytes(b"\x89HDF\r\n\x1a")
     (run,) = bn_tb.read_logdir(tmp_path / "m.h5")
     assert [(file.kind, file.status) for file in run.files] == [("checkpoint", "corrupt")]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_whose_path_is_given_is_told_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "model")
+    (run,) = bn_tb.read_logdir(tmp_path / "model")
+    assert "pipe" in run.files[0].detail
